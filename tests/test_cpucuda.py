@@ -214,7 +214,7 @@ def test_everything_is_counted():
         """)
     assert counted[:5] == ["1", "1", "1", "1", "1"]
     assert "add" in counted[5]
-    assert counted[6:] == ["Sgemm[NN", "m=4", "n=4", "k=4]"]
+    assert counted[6:] == ["GemmEx[NN", "m=4", "n=4", "k=4]"]
 
 
 @emulated

@@ -1,3 +1,87 @@
 """A neural network whose mechanics you can read, watch and trust, on any array backend."""
 
+import importlib
+from typing import Any
+
+from mechanet import initializers, losses, optimizers, schedules
+from mechanet.backend import Device, DeviceError, devices
+from mechanet.checks import DivergenceError
+from mechanet.gradcheck import check_gradients
+from mechanet.history import Epoch, History
+from mechanet.layers import (
+    ELU,
+    GELU,
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Reshape,
+    Scale,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from mechanet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
+from mechanet.network import Network
+from mechanet.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from mechanet.training import EarlyStopping, Training
+
 __version__ = "0.1.0"
+
+# Doors that need an optional library; they are opened when they are first used.
+DOORS = ("datasets", "estimators", "plots")
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SGD",
+    "Activation",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropy",
+    "CrossEntropy",
+    "Dense",
+    "Device",
+    "DeviceError",
+    "DivergenceError",
+    "Dropout",
+    "EarlyStopping",
+    "Epoch",
+    "Flatten",
+    "History",
+    "Huber",
+    "Layer",
+    "LeakyReLU",
+    "Loss",
+    "Network",
+    "Optimizer",
+    "RMSProp",
+    "ReLU",
+    "Reshape",
+    "Scale",
+    "SiLU",
+    "Sigmoid",
+    "Softplus",
+    "SquaredError",
+    "Tanh",
+    "Training",
+    "check_gradients",
+    "datasets",
+    "devices",
+    "estimators",
+    "initializers",
+    "losses",
+    "optimizers",
+    "plots",
+    "schedules",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in DOORS:
+        return importlib.import_module(f"mechanet.{name}")
+    raise AttributeError(f"module 'mechanet' has no attribute {name!r}")

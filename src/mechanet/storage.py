@@ -168,9 +168,7 @@ def _encode(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> byte
     metadata = {KEY: json.dumps({"header": header, "sha256": _digest(plain, header)})}
     data = safetensors.numpy.save(plain, metadata)
     if int.from_bytes(data[:8], "little") > MAX_HEADER:
-        raise ValueError(
-            f"The header takes more than {MAX_HEADER} bytes. Put long lists of numbers into an array"
-        )
+        raise ValueError(f"The header takes more than {MAX_HEADER} bytes. Put long lists of numbers into an array")
     # safetensors 0.8.0 has written wrong bytes without a word: believe only what can be read again.
     _decode(data)
     return data

@@ -1,0 +1,104 @@
+"""The places that the same tests run in: array namespaces and devices, as one fixture."""
+
+import importlib
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+# Two BLAS threads on small products can be ten times slower than one; set before NumPy is loaded.
+for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Place:
+    """An array namespace on a device, as a user would name it to `Network`.
+
+    Attributes
+    ----------
+    options : dict
+        The arguments ``device`` and ``xp`` of a network that computes here.
+    backend : mechanet.backend.Backend
+        The same, resolved.
+    """
+
+    name: str
+    options: dict[str, Any] = field(default_factory=dict)
+    readonly: bool = False
+
+    @property
+    def backend(self):
+        import mechanet.backend
+
+        return mechanet.backend.resolve(**self.options)
+
+    @property
+    def xp(self):
+        return self.backend.xp
+
+    def asarray(self, x, dtype=None):
+        """An array of this place with the values of `x`; it cannot be written to in the read-only place."""
+        array = self.backend.asarray(np.array(x, dtype=dtype))
+        if self.readonly:
+            array.flags.writeable = False
+        return array
+
+    def to_host(self, x) -> np.ndarray:
+        return self.backend.to_host(x)
+
+
+PLACES = ("numpy", "numpy-readonly", "strict", "strict-device1", "torch", "cuda")
+
+
+def _place(name: str) -> Place:
+    if name.startswith("numpy"):
+        return Place(name, readonly=name == "numpy-readonly")
+    if name == "cuda":
+        return Place(name, {"device": "cuda"})
+    module = importlib.import_module({"strict": "array_api_strict", "torch": "torch"}[name.partition("-")[0]])
+    return Place(name, {"xp": module, "device": name.partition("-")[2] or "cpu"})
+
+
+def pytest_addoption(parser):
+    parser.addoption("--require-gpu", action="store_true", help="fail, rather than skip, tests that need a GPU")
+    parser.addoption("--slow", action="store_true", help="run the long jobs too")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        skip = pytest.mark.skip(reason="a long job: run with --slow")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("gpu"):
+        _require_gpu(item.config)
+
+
+def _require_gpu(config):
+    import mechanet.backend
+
+    try:
+        mechanet.backend.resolve("cuda")
+    except mechanet.backend.DeviceError as error:
+        if config.getoption("--require-gpu"):
+            pytest.fail(f"--require-gpu: {error}")
+        pytest.skip(f"needs a CUDA GPU: {error}")
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.gpu] if name == "cuda" else []) for name in PLACES])
+def place(request) -> Place:
+    """Each place in turn; a test that takes it must hold everywhere."""
+    if request.param == "torch":
+        pytest.importorskip("torch", reason="PyTorch is not installed")
+    return _place(request.param)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)

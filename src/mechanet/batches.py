@@ -1,0 +1,146 @@
+"""Batches: where a training takes its rows from: shuffled and gathered arrays, or an iterable of batches."""
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import mechanet.backend
+from mechanet import checks
+
+
+@dataclass(slots=True)
+class Batch:
+    """Inputs X, targets T, row weights c that sum to 1 (on the device); and what the batch weighs in the epoch."""
+
+    X: Any
+    T: Any
+    c: Any
+    weight: float
+
+
+class ArrayBatches:
+    """Batches of rows of arrays.
+
+    The order of epoch e is a function of (seed, e), whatever ran before. Data that fits on the device is moved
+    there once, as it is (bytes stay bytes); else rows are gathered on the host and moved batch by batch.
+    """
+
+    def __init__(self, network, x, y, sample_weight, batch_size: int | None, shuffle: bool, seed: int):
+        self.network, self.backend, self.xp = network, network.backend, network.xp
+        X = network.check_inputs(x)
+        if isinstance(X, mechanet.backend.HostArray):
+            checks.finite("x", X)
+            if self.backend.fits(X.nbytes):
+                X = self.backend.asarray(X)
+        self.X = X
+        self.T, weights = network.check_targets(y, X, sample_weight)
+        self.rows = X.shape[0]
+        self.batch_size = (
+            self.rows if batch_size is None else min(checks.integer("batch_size", batch_size), self.rows)
+        )
+        self.shuffle, self.seed = bool(shuffle), seed
+        self.host_weights = weights
+        self.weights = None if weights is None else self.backend.asarray(weights, network.parameters.dtype)
+        self._even: dict[int, Any] = {}
+
+    def __len__(self) -> int:
+        return -(-self.rows // self.batch_size)
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch `number` (from 1), from the batch `start` (from 0) on."""
+        if self.batch_size == self.rows:
+            if start == 0:
+                yield self._batch(self.X, self.T, self.weights, self.host_weights)
+            return
+        order = self.order(number)
+        on_device = self.backend.asarray(order)
+        gather_here = self.backend.holds(self.X)
+        for first in range(start * self.batch_size, self.rows, self.batch_size):
+            rows = on_device[first : first + self.batch_size]
+            here = order[first : first + self.batch_size]
+            X = self.xp.take(self.X, rows, axis=0) if gather_here else self.backend.asarray(self.X[here])
+            T = self.xp.take(self.T, rows, axis=0)
+            if self.weights is None:
+                yield self._batch(X, T, None, None)
+            else:
+                yield self._batch(X, T, self.xp.take(self.weights, rows, axis=0), self.host_weights[here])
+
+    def order(self, number: int):
+        """The order of the rows in epoch `number`, on the host."""
+        if self.shuffle and self.batch_size < self.rows:
+            return mechanet.backend.generator(self.seed, number).permutation(self.rows)
+        return mechanet.backend.in_order(self.rows)
+
+    def truth(self, number: int, count: int):
+        """The labels of the first `count` rows of epoch `number`, in its order, on the device."""
+        T = self.T
+        if self.shuffle and self.batch_size < self.rows:
+            T = self.xp.take(T, self.backend.asarray(self.order(number)), axis=0)
+        return self.network.loss.truth(self.xp, T[:count, ...])
+
+    def _batch(self, X, T, weights, host_weights) -> Batch:
+        if weights is None:
+            rows = X.shape[0]
+            if rows not in self._even:
+                dtype, device = self.network.parameters.dtype, self.backend.device
+                self._even[rows] = self.xp.full((rows,), 1.0 / rows, dtype=dtype, device=device)
+            return Batch(X, T, self._even[rows], float(rows))
+        # A batch of rows that all weigh nothing counts for nothing; 0 / 0 would not.
+        total = float(host_weights.sum())
+        return Batch(X, T, weights / total if total > 0 else weights, total)
+
+
+class IterableBatches:
+    """Batches (x, y) or (x, y, sample_weight) from an iterable, or from a function that returns one each epoch."""
+
+    rows = None
+    batch_size = None
+    shuffle = False
+
+    def __init__(self, network, batches: Iterable | Callable[[], Iterable]):
+        self.network = network
+        self.batches = batches
+        self._one_shot = isinstance(batches, Iterator)
+        self._labels: list[Any] = []
+
+    def __len__(self) -> int:
+        return 0  # unknown before it is run through
+
+    def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
+        if self._one_shot and number > 1:
+            raise ValueError(
+                "expected batches that can be run through once an epoch. Received: an iterator, which is used up "
+                "after the first. Pass a list, or a function that returns a new iterator."
+            )
+        self._labels = []
+        count = 0
+        for count, batch in enumerate(self.batches() if callable(self.batches) else self.batches, 1):
+            if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+                raise TypeError(
+                    "expected batches (x, y) or (x, y, sample_weight). "
+                    f"Received: batch {count} of type {type(batch).__name__}."
+                )
+            if count <= start:
+                continue
+            x, y, weight = batch if len(batch) == 3 else (*batch, None)
+            X, T, c = self.network.check_batch(x, y, weight)
+            backend = self.network.backend
+            if self.network.loss.classifies:
+                self._labels.append(self.network.loss.truth(backend.xp, T))
+            total = float(X.shape[0]) if weight is None else float(mechanet.backend.to_host(weight).sum())
+            yield Batch(backend.asarray(X), T, c, total)
+        if count == 0:
+            raise ValueError("expected at least one batch an epoch. Received: none.")
+
+    def truth(self, number: int, count: int):
+        return self.network.xp.concat(self._labels, axis=0)
+
+
+def batches_from(network, x, y, sample_weight, batch_size, shuffle, seed) -> ArrayBatches | IterableBatches:
+    """Arrays with targets, or an iterable of batches where there is no `y`."""
+    if y is not None:
+        return ArrayBatches(network, x, y, sample_weight, batch_size, shuffle, seed)
+    if hasattr(x, "shape") or not (callable(x) or isinstance(x, Iterable)):
+        raise TypeError("expected targets y beside x. Received: y=None. Only an iterable of batches goes without.")
+    return IterableBatches(network, copy.copy(x) if isinstance(x, list) else x)

@@ -1,0 +1,361 @@
+"""The network: a chain of layers over one flat vector θ of parameters."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import mechanet.backend
+from mechanet import checks, network_file
+from mechanet.layers import Layer, chain_shapes
+from mechanet.losses import loss_from
+
+
+class Network:
+    """A chain of layers with a loss.
+
+    θ, all parameters, is one contiguous vector, and dθ another of the same length: layer by layer W, row by row,
+    and then b. The layers see theirs as views.
+
+    Parameters
+    ----------
+    layers : sequence of Layer
+        From the input to the raw scores Z; the loss brings the last activation (softmax, sigmoid) itself. The
+        layers are copied: the same list can make several networks.
+    input_shape : tuple of int
+        The shape of one row of x, for example (784,).
+    loss : str or Loss
+        ``"cross_entropy"``, ``"binary_cross_entropy"``, ``"squared_error"``, ``"huber"``, or a loss with options.
+    dtype : {"float32", "float64"}
+        What the network computes in.
+    device : {"cpu", "cuda", "cuda:N", "auto"}
+        Where it computes.
+    seed : int
+        The same seed gives the same first parameters on every device.
+    xp : module, optional
+        An explicit array namespace such as ``array_api_strict`` or ``torch``, in place of a device's own.
+
+    Attributes
+    ----------
+    parameters, gradient : array (p,)
+        θ and dθ, on the device. ``net.parameters[...] = values`` sets them.
+    layers : tuple of Layer
+        Bound to this network.
+    loss, dtype, device, xp, input_shape, output_shape
+        As given, resolved.
+
+    Examples
+    --------
+    >>> import mechanet as mn
+    >>> net = mn.Network([mn.Dense(3), mn.ReLU(), mn.Dense(2)], input_shape=(4,), seed=0)
+    >>> net.parameters.shape
+    (23,)
+    >>> net.forward([[1.0, 2.0, 3.0, 4.0]]).shape
+    (1, 2)
+    """
+
+    def __init__(self, layers: Sequence[Layer], input_shape, loss="cross_entropy", dtype="float32",
+                 device="cpu", seed: int = 0, xp=None):  # fmt: skip
+        self.backend = mechanet.backend.resolve(device, xp)
+        self.dtype = mechanet.backend.check_dtype(dtype)
+        self.seed = checks.integer("seed", seed, 0)
+        self.input_shape = checks.shape("input_shape", input_shape)
+        self.specification = tuple(_check_layers(layers))
+        shapes, self.output_shape = chain_shapes(self.specification, self.input_shape)
+
+        with self.backend.current():
+            self._dtype = self.backend.dtype(self.dtype)
+            count = sum(math.prod(shape) for _, named in shapes for shape in named.values())
+            self.parameters = self.backend.zeros((count,), self._dtype)
+            self.gradient = self.backend.zeros((count,), self._dtype)
+            self.layers = self._bind(shapes)
+            self.loss = loss_from(loss).bind(self.backend, self.output_shape[0], self._dtype)
+            self._initialize()
+        trained = [i for i, layer in enumerate(self.layers) if layer.parameters]
+        self._first_trained = trained[0] if trained else len(self.layers)
+        row = [self.input_shape, *(layer.output_shape for layer in self.layers)]
+        row_bytes = sum(math.prod(shape) for shape in row) * (8 if self.dtype == "float64" else 4)
+        self.block_rows = max(512, self.backend.block_bytes // row_bytes)
+
+    def _bind(self, shapes) -> tuple[Layer, ...]:
+        bound, offset = [], 0
+        for layer, (input_shape, named) in zip(self.specification, shapes, strict=True):
+            parameters, gradients = {}, {}
+            for name, shape in named.items():
+                end = offset + math.prod(shape)
+                parameters[name] = self.xp.reshape(self.parameters[offset:end], shape)
+                gradients[name] = self.xp.reshape(self.gradient[offset:end], shape)
+                offset = end
+            bound.append(layer.bind(self.backend, input_shape, parameters, gradients))
+        return tuple(bound)
+
+    def _initialize(self) -> None:
+        rng = mechanet.backend.generator(self.seed)
+        for layer in self.layers:
+            shapes = layer.parameter_shapes(layer.input_shape)
+            for name, view in layer.parameters.items():
+                view[...] = self.backend.asarray(layer.initial(name, shapes, rng), self._dtype)
+
+    @property
+    def xp(self):
+        """The array namespace."""
+        return self.backend.xp
+
+    @property
+    def device(self) -> str:
+        """The device, as a string."""
+        return self.backend.name
+
+    # The mechanics: device arrays in, device arrays out, nothing checked.
+
+    def run(self, X, rng=None) -> tuple[Any, list]:
+        """Forward: raw scores Z (m, k), and each layer's cache for `run_back`.
+
+        X is an array of the network's device and input shape, of any number type; `rng` is given in training.
+        """
+        if X.dtype != self._dtype:
+            X = self.xp.astype(X, self._dtype)
+        caches = []
+        for layer in self.layers:
+            X, cache = layer.forward(X, rng)
+            caches.append(cache)
+        return X, caches
+
+    def run_back(self, dZ, caches, input_gradient: bool = False):
+        """Backward: fill `gradient` from dZ (m, k); return dX with `input_gradient`.
+
+        Without it, the way back ends at the first layer that has parameters: nobody needs what lies before.
+        """
+        last = 0 if input_gradient else self._first_trained
+        for i in range(len(self.layers) - 1, last - 1, -1):
+            dZ = self.layers[i].backward(dZ, caches[i], input_gradient or i > last)
+        return dZ
+
+    def run_both(self, X, T, c, rng=None) -> tuple[Any, Any]:
+        """Forward, loss, backward: fill `gradient`, return the loss (0-d) and the raw scores Z (m, k).
+
+        T holds targets as `check_targets` gave them, c (m,) the weights of the rows, which sum to 1.
+        """
+        Z, caches = self.run(X, rng)
+        value, dZ = self.loss(self.xp, Z, T, c)
+        self.run_back(dZ, caches)
+        return value, Z
+
+    # The doors: arrays of any library in, checked; results where the input lives.
+
+    def forward(self, x):
+        """Raw scores Z (n, k): the network without its link.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `x` is not a non-empty batch of rows of `input_shape`, or not of numbers.
+        """
+        with self.backend.current():
+            return self.backend.like(self._scores(self.check_inputs(x)), x)
+
+    def predict(self, x):
+        """Labels (n,) for a classification, values (n,) or (n, k) for a regression; see `forward` for errors."""
+        return self._predict(x, self.loss.labels)
+
+    def predict_proba(self, x):
+        """The link applied to the scores: probabilities (n, k) of a classification, values of a regression."""
+        return self._predict(x, self.loss.link)
+
+    def _predict(self, x, rule):
+        with self.backend.current():
+            X = self.check_inputs(x)
+            Z = self._scores(X)
+            self.backend.check_scores(Z, X)
+            return self.backend.like(rule(self.xp, Z), x)
+
+    def evaluate(self, x, y, sample_weight=None) -> dict[str, float]:
+        """The mean loss over all rows and, for a classification, the share of right decisions.
+
+        Returns
+        -------
+        dict
+            ``{"loss": ..., "accuracy": ...}``; without "accuracy" for a regression.
+        """
+        with self.backend.current():
+            X, T, c = self.check_batch(x, y, sample_weight)
+            value, hits = self.measure(X, T, c)
+            measured = {"loss": float(value)}
+            if self.loss.classifies:
+                measured["accuracy"] = float(hits) / (X.shape[0] * self.loss.decisions(self.output_shape[0]))
+        return measured
+
+    def loss_and_gradient(self, x, y, sample_weight=None):
+        """The mean loss (0-d, on the device) of a batch; fills `gradient`.
+
+        The rows may be many more than a cache holds: they are worked on in blocks, whose gradients add up to the
+        same sum. Layers behave as in prediction (no dropout).
+        """
+        with self.backend.current():
+            X, T, c = self.check_batch(x, y, sample_weight)
+            return self.accumulate(X, T, c)[0]
+
+    def accumulate(self, X, T, c, rng=None) -> tuple[Any, Any]:
+        """`run_both` in blocks of rows: the loss (0-d) and the predictions, with `gradient` their sum."""
+        rows = X.shape[0]
+        if rows <= self.block_rows:
+            value, Z = self.run_both(X, T, c, rng)
+            return value, self.loss.labels(self.xp, Z)
+        value, predictions, total = 0.0, [], self.xp.zeros_like(self.gradient)
+        for block in self.blocks(rows):
+            part, Z = self.run_both(self.backend.asarray(X[block, ...]), T[block, ...], c[block], rng)
+            value = value + part
+            total += self.gradient
+            predictions.append(self.loss.labels(self.xp, Z))
+        self.gradient[...] = total
+        return value, self.xp.concat(predictions, axis=0)
+
+    def measure(self, X, T, c) -> tuple[Any, Any]:
+        """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
+        value, hits = 0.0, 0
+        for block in self.blocks(X.shape[0]):
+            Z, _ = self.run(self.backend.asarray(X[block, ...]))
+            T_block = T[block, ...]
+            value = value + self.loss(self.xp, Z, T_block, c[block])[0]
+            if self.loss.classifies:
+                right = self.loss.labels(self.xp, Z) == self.loss.truth(self.xp, T_block)
+                hits = hits + self.xp.count_nonzero(right)
+        return value, hits
+
+    def _scores(self, X):
+        if X.shape[0] <= self.block_rows:
+            return self.run(self.backend.asarray(X))[0]
+        parts = [self.run(self.backend.asarray(X[block, ...]))[0] for block in self.blocks(X.shape[0])]
+        return self.xp.concat(parts, axis=0)
+
+    def blocks(self, rows: int) -> Iterator[slice]:
+        """Slices of at most `block_rows` rows."""
+        for start in range(0, rows, self.block_rows):
+            yield slice(start, min(start + self.block_rows, rows))
+
+    # Checks at the doors.
+
+    def check_inputs(self, x):
+        """`x` as an array of the device, or of the host where it came from there, if it fits the network."""
+        X = x if self.backend.holds(x) else mechanet.backend.to_host(x)
+        if X.shape[1:] != self.input_shape or not X.shape[0]:
+            checks.rows("x", X, self.input_shape)
+        if isinstance(X, mechanet.backend.HostArray):
+            checks.numeric("x", X)
+        return X
+
+    def check_batch(self, x, y, sample_weight=None) -> tuple[Any, Any, Any]:
+        """Check x, y and weights; return inputs (where they live), targets and row weights c (on the device)."""
+        X = self.check_inputs(x)
+        if isinstance(X, mechanet.backend.HostArray):
+            checks.finite("x", X)
+        T, weights = self.check_targets(y, X, sample_weight)
+        if weights is None:
+            c = self.xp.full((X.shape[0],), 1.0 / X.shape[0], dtype=self._dtype, device=self.backend.device)
+        else:
+            c = self.backend.asarray(weights / weights.sum(), self._dtype)
+        return X, T, c
+
+    def check_targets(self, y, X, sample_weight=None) -> tuple[Any, Any]:
+        """Check targets and weights: targets on the device, weights (n,) float64 on the host or None."""
+        y = mechanet.backend.to_host(y)
+        if y.ndim == 0:
+            raise ValueError(f"expected one target a row in y. Received: y.shape={y.shape}.")
+        checks.same_length("x", X, "y", y)
+        targets, class_weights = self.loss.check_targets(y, self.output_shape[0])
+        dtype = None if targets.ndim == 1 else self._dtype
+        return self.backend.asarray(targets, dtype), checks.weights(sample_weight, X.shape[0], class_weights)
+
+    # Elsewhere, and on disk.
+
+    def config(self) -> dict:
+        """Everything but the parameters, as plain data."""
+        return {
+            "layers": [layer.config() for layer in self.specification],
+            "input_shape": list(self.input_shape),
+            "loss": self.loss.config(),
+            "dtype": self.dtype,
+            "seed": self.seed,
+        }
+
+    def to(self, device="cpu", xp=None) -> "Network":
+        """A copy on another device, with the same parameters."""
+        twin = Network(self.specification, self.input_shape, self.loss, self.dtype, device, self.seed, xp)
+        with twin.backend.current():
+            twin.parameters[...] = twin.backend.asarray(self.parameters)
+        return twin
+
+    def save(self, path) -> None:
+        """Write the network to a safetensors file: whole or not at all.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written; what stood there before is left as it was.
+        ValueError
+            If a layer holds functions of your own, which a file never does.
+        """
+        network_file.write(self, path)
+
+    def named_parameters(self) -> dict[str, Any]:
+        """The parameters on the host, by names such as ``layers.1.W``."""
+        return {
+            f"layers.{i}.{name}": self.backend.to_host(view)
+            for i, layer in enumerate(self.layers)
+            for name, view in layer.parameters.items()
+        }
+
+    @classmethod
+    def load(cls, path, device="cpu", xp=None, *, allow_nonfinite: bool = False) -> "Network":
+        """Read a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+            The file. It is data only: nothing in it is run or imported.
+        device, xp
+            As for `Network`.
+        allow_nonfinite : bool
+            Accept NaN and infinite parameters.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be read.
+        ValueError
+            If it is not a whole, sound network of a version this release knows.
+        """
+        return network_file.read(cls, path, device, xp, allow_nonfinite)
+
+    def summary(self) -> str:
+        """A table of the layers: output shapes and numbers of parameters."""
+        rows = [("layer", "output", "parameters", "formula"), ("input", str(self.input_shape), "", "X")]
+        for layer in self.layers:
+            count = sum(math.prod(view.shape) for view in layer.parameters.values())
+            rows.append((type(layer).__name__, str(layer.output_shape), f"{count:,}", layer.formula))
+        rows.append((self.loss.name, "", "", f"loss, predictions by {self.loss.link.__name__}"))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = ["  ".join([a.ljust(widths[0]), b.ljust(widths[1]), c.rjust(widths[2]), d]) for a, b, c, d in rows]
+        lines.append(f"{self.parameters.shape[0]:,} parameters, {self.dtype}, on {self.device}")
+        return "\n".join(line.rstrip() for line in lines)
+
+    def __repr__(self) -> str:
+        chain = ", ".join(type(layer).__name__ for layer in self.layers)
+        sizes = "-".join(str(math.prod(s)) for s in [self.input_shape, *self._dense_shapes()])
+        return (
+            f"Network({sizes}: [{chain}], loss={self.loss.name!r}, dtype={self.dtype!r}, device={self.device!r})"
+        )
+
+    def _dense_shapes(self):
+        return [layer.output_shape for layer in self.layers if layer.parameters]
+
+
+def _check_layers(layers) -> Iterator[Layer]:
+    if isinstance(layers, Layer):
+        raise TypeError("layers expects a list of layers. Received: a single layer. Put it in a list.")
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            hint = f" Did you mean {layer.__name__}(...)?" if isinstance(layer, type) else ""
+            raise TypeError(
+                f"layers expects layers such as mechanet.Dense(10). Received: layers[{i}]={layer!r}.{hint}"
+            )
+        yield layer

@@ -1,0 +1,110 @@
+"""The state of a training as named arrays and plain data, and back: what `Training.save` writes."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from mechanet import checks
+from mechanet.history import History
+
+FILE_FORMAT = "mechanet training"
+FILE_VERSION = 1
+PROGRESS = ("epoch", "step", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate")
+
+
+def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The vectors, on the host, and the header of a training's state."""
+    net, early = training.network, training.early_stopping
+    vectors = {"epoch_start": training._epoch_start}
+    vectors |= {f"optimizer.{name}": vector for name, vector in training.state.items()}
+    if training._best is not None:
+        vectors["best"] = training._best
+    with net.backend.current():
+        if training.step:
+            vectors["values"] = net.xp.stack(training._values)
+            if training._predictions:
+                vectors["predictions"] = net.xp.concat(training._predictions, axis=0)
+        arrays = net.named_parameters() | {name: net.backend.to_host(vector) for name, vector in vectors.items()}
+    header = {
+        "format": FILE_FORMAT,
+        "version": FILE_VERSION,
+        "network": net.config(),
+        "optimizer": training.optimizer.config(),
+        "schedule": training.schedule.config(),
+        "gradient_clip": training.gradient_clip,
+        "early_stopping": None if early is None else asdict(early),
+        "batch_size": training.batches.batch_size,
+        "rows": training.batches.rows,
+        "shuffle": training.batches.shuffle,
+        "seed": training.seed,
+        "progress": {name: getattr(training, name) for name in PROGRESS},
+        "weights": training._weights if training.step else [],
+        "history": training.history.to_list(),
+    }
+    return arrays, header
+
+
+def check(header: dict[str, Any]) -> None:
+    """Refuse what is not a training's state of a version this release knows."""
+    if header.get("format") != FILE_FORMAT:
+        raise ValueError(f"expected a file of format {FILE_FORMAT!r}. Received: {header.get('format')!r}.")
+    if header.get("version") != FILE_VERSION:
+        raise ValueError(f"expected version {FILE_VERSION} of the format. Received: {header.get('version')!r}.")
+
+
+def parameters_of(arrays: dict[str, Any]) -> dict[str, Any]:
+    """The network's own arrays among those of a state."""
+    return {name: array for name, array in arrays.items() if name.startswith("layers.")}
+
+
+def options_of(header: dict[str, Any]) -> dict[str, Any]:
+    """The arguments a training was made with, data aside."""
+    names = ("optimizer", "schedule", "gradient_clip", "batch_size", "shuffle", "seed", "early_stopping")
+    return {name: header[name] for name in names}
+
+
+def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
+    """Put a fresh training of the same options where the saved one was."""
+    net, batches = training.network, training.batches
+    if header["rows"] != batches.rows:
+        raise ValueError(f"expected the same data, {header['rows']} rows. Received: {batches.rows} rows.")
+    progress = header["progress"]
+    for name in PROGRESS:
+        value = progress[name]
+        if name in ("best_value", "_rate"):
+            value = None if value is None and name == "best_value" else float(value)
+        elif name == "stopped_early":
+            value = bool(value)
+        else:
+            value = checks.integer(name, value, 0)
+        setattr(training, name, value)
+    if training.step > max(len(batches), 0) and len(batches):
+        raise ValueError(f"expected at most {len(batches)} steps an epoch. Received: step={training.step}.")
+    training.history = History.from_list(header["history"])
+
+    with net.backend.current():
+        if "best" in arrays:
+            training._best = net.xp.zeros_like(net.parameters)
+        targets = {"epoch_start": training._epoch_start, "best": training._best}
+        targets |= {f"optimizer.{name}": vector for name, vector in training.state.items()}
+        for name, vector in targets.items():
+            if vector is not None:
+                vector[...] = net.backend.asarray(_vector(arrays, name, net.parameters.shape[0], net.dtype))
+        if training.step:
+            training._weights = [float(weight) for weight in header["weights"]]
+            values = net.backend.asarray(_vector(arrays, "values", training.step, net.dtype))
+            training._values = [values[i] for i in range(training.step)]
+            if net.loss.classifies:
+                predictions = arrays["predictions"]
+                done = min(training.step * (batches.batch_size or math.inf), batches.rows or math.inf)
+                if predictions.dtype != "int64" or (not math.isinf(done) and predictions.shape[0] != done):
+                    raise ValueError(f"expected {done} predictions. Received: shape {predictions.shape}.")
+                training._predictions = [net.backend.asarray(predictions)]
+
+
+def _vector(arrays, name, length, dtype):
+    vector = arrays.get(name)
+    if vector is None or vector.shape != (length,) or vector.dtype != dtype:
+        received = "none" if vector is None else f"shape {vector.shape}, dtype {vector.dtype}"
+        raise ValueError(f"expected {name!r} of shape ({length},), dtype {dtype}. Received: {received}.")
+    return vector

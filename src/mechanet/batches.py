@@ -57,8 +57,8 @@ class ArrayBatches:
         on_device = self.backend.asarray(order)
         gather_here = self.backend.holds(self.X)
         for first in range(start * self.batch_size, self.rows, self.batch_size):
-            rows = on_device[first : first + self.batch_size]
-            here = order[first : first + self.batch_size]
+            last = min(first + self.batch_size, self.rows)
+            rows, here = on_device[first:last], order[first:last]
             X = self.xp.take(self.X, rows, axis=0) if gather_here else self.backend.asarray(self.X[here])
             T = self.xp.take(self.T, rows, axis=0)
             if self.weights is None:

@@ -65,9 +65,27 @@ def _place(name: str) -> Place:
 def pytest_addoption(parser):
     parser.addoption("--require-gpu", action="store_true", help="fail, rather than skip, tests that need a GPU")
     parser.addoption("--slow", action="store_true", help="run the long jobs too")
+    parser.addoption(
+        "--emulate-cuda", action="store_true",
+        help="run the tests that need a GPU, and only those, on real CuPy executed on the CPU (tests/cpucuda)",
+    )  # fmt: skip
+
+
+def pytest_configure(config):
+    if config.getoption("--emulate-cuda"):
+        import cpucuda
+
+        reason = cpucuda.unavailable()
+        if reason:
+            raise pytest.UsageError(f"--emulate-cuda: {reason}")
+        cpucuda.install()
 
 
 def pytest_collection_modifyitems(config, items):
+    if config.getoption("--emulate-cuda"):
+        others = [item for item in items if not item.get_closest_marker("gpu")]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item.get_closest_marker("gpu")]
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="a long job: run with --slow")
         for item in items:
@@ -86,8 +104,8 @@ def _require_gpu(config):
     try:
         mechanet.backend.resolve("cuda")
     except mechanet.backend.DeviceError as error:
-        if config.getoption("--require-gpu"):
-            pytest.fail(f"--require-gpu: {error}")
+        if config.getoption("--require-gpu") or config.getoption("--emulate-cuda"):
+            pytest.fail(f"a GPU was asked for: {error}")
         pytest.skip(f"needs a CUDA GPU: {error}")
 
 

@@ -91,6 +91,7 @@ EMU_ATOMIC(atomicSub, old - (T)v)
 EMU_ATOMIC(atomicExch, v)
 EMU_ATOMIC(atomicMax, (T)v > old ? (T)v : old)
 EMU_ATOMIC(atomicMin, (T)v < old ? (T)v : old)
+EMU_ATOMIC(atomicInc, old >= (T)v ? (T)0 : (T)(old + 1))
 EMU_ATOMIC(atomicOr, old | (T)v)
 EMU_ATOMIC(atomicAnd, old & (T)v)
 template <class T, class U, class V> static inline T atomicCAS(T* p, U expected, V v) {

@@ -16,12 +16,11 @@ from typing import Any
 from mechanet import checks
 
 
-@dataclass(frozen=True)
 class Optimizer:
-    """What all optimizers share."""
+    """What all optimizers share. An optimizer is a frozen dataclass: its fields are its options."""
 
     learning_rate: float
-    weight_decay: float = 0.0
+    weight_decay: float
 
     def __post_init__(self):
         checks.real("learning_rate", self.learning_rate, 0.0, open_low=True)
@@ -54,11 +53,11 @@ class Optimizer:
 
     def config(self) -> dict:
         """Name and options, as plain data that `optimizer_from` takes back."""
-        return {"name": type(self).__name__, **asdict(self)}
+        return {"name": type(self).__name__, **asdict(self)}  # type: ignore[call-overload]
 
     def with_learning_rate(self, learning_rate: float) -> "Optimizer":
         """A copy with another learning rate."""
-        return replace(self, learning_rate=learning_rate)
+        return replace(self, learning_rate=learning_rate)  # type: ignore[type-var]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,227 @@
+"""Losses against hand-worked numbers, scalar loops in double precision, and PyTorch."""
+
+import math
+
+import numpy as np
+import pytest
+
+import mechanet as mn
+from mechanet.losses import LOSSES, loss_from, loss_from_config, sigmoid, softmax
+
+Z = [[1.0, 2.0, 3.0], [0.5, -1.0, 0.0]]
+TARGETS = {
+    "cross_entropy": np.array([2, 0]),
+    "binary_cross_entropy": np.array([[1.0, 0.0, 1.0], [0.0, 0.25, 1.0]]),
+    "squared_error": np.array([[0.0, 2.5, 1.0], [3.0, -1.0, 0.5]]),
+    "huber": np.array([[0.25, 2.5, 1.0], [3.0, -1.0, 0.5]]),
+}
+
+
+def softmax_row(row):
+    return [math.exp(z) / sum(math.exp(v) for v in row) for z in row]
+
+
+def row_losses(name, z, t):
+    """Each row's loss, by the textbook, one number at a time."""
+    if name == "cross_entropy":
+        return [-math.log(softmax_row(row)[label]) for row, label in zip(z, t, strict=True)]
+    if name == "binary_cross_entropy":
+        p = [[1.0 / (1.0 + math.exp(-v)) for v in row] for row in z]
+        return [
+            -sum(y * math.log(q) + (1 - y) * math.log(1 - q) for q, y in zip(a, b, strict=True))
+            for a, b in zip(p, t, strict=True)
+        ]
+    d = [[abs(v - y) for v, y in zip(a, b, strict=True)] for a, b in zip(z, t, strict=True)]
+    if name == "squared_error":
+        return [sum(0.5 * v * v for v in row) for row in d]
+    return [sum(0.5 * v * v if v <= 1.0 else v - 0.5 for v in row) for row in d]
+
+
+def bound(place, loss, outputs=3, dtype="float64"):
+    return loss_from(loss).bind(place.backend, outputs, place.backend.dtype(dtype))
+
+
+def evaluate(place, loss, z, t, c, dtype="float64"):
+    loss = bound(place, loss, len(z[0]), dtype)
+    targets, _ = loss.check_targets(np.asarray(t), len(z[0]))
+    T = place.asarray(targets) if targets.ndim == 1 else place.asarray(targets, dtype)
+    value, dZ = loss(place.xp, place.asarray(z, dtype), T, place.asarray(c, dtype))
+    return float(value), place.to_host(dZ)
+
+
+def test_every_loss_is_tested():
+    assert set(TARGETS) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_value_is_the_weighted_mean_of_the_rows(place, name):
+    value, _ = evaluate(place, name, Z, TARGETS[name], [0.75, 0.25])
+    first, second = row_losses(name, Z, TARGETS[name])
+    assert value == pytest.approx(0.75 * first + 0.25 * second, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_is_the_slope_of_the_value(place, name):
+    _, dZ = evaluate(place, name, Z, TARGETS[name], [0.75, 0.25])
+    h = 1e-6
+    for row in range(2):
+        for column in range(3):
+            sides = []
+            for step in (h, -h):
+                z = [list(r) for r in Z]
+                z[row][column] += step
+                first, second = row_losses(name, z, TARGETS[name])
+                sides.append(0.75 * first + 0.25 * second)
+            assert dZ[row, column] == pytest.approx((sides[0] - sides[1]) / (2 * h), abs=1e-9)
+
+
+def test_cross_entropy_by_hand(place):
+    """Two equal scores: P = (½, ½), L = log 2, dZ = (-½, ½)."""
+    value, dZ = evaluate(place, "cross_entropy", [[7.0, 7.0]], [0], [1.0])
+    assert value == pytest.approx(math.log(2.0), rel=1e-15)
+    np.testing.assert_allclose(dZ, [[-0.5, 0.5]], rtol=1e-15)
+
+
+def test_one_hot_rows_and_labels_agree(place):
+    by_label = evaluate(place, "cross_entropy", Z, [2, 0], [0.5, 0.5])
+    by_row = evaluate(place, "cross_entropy", Z, [[0, 0, 1], [1, 0, 0]], [0.5, 0.5])
+    assert by_label[0] == pytest.approx(by_row[0], rel=1e-14)
+    np.testing.assert_allclose(by_label[1], by_row[1], rtol=1e-14)
+
+
+def test_probabilities_as_targets(place):
+    """L = -Σ T log P, by the textbook."""
+    t = [[0.2, 0.3, 0.5], [1.0, 0.0, 0.0]]
+    value, dZ = evaluate(place, "cross_entropy", Z, t, [0.5, 0.5])
+    p = [softmax_row(row) for row in Z]
+    expected = [-sum(y * math.log(q) for q, y in zip(a, b, strict=True)) for a, b in zip(p, t, strict=True)]
+    assert value == pytest.approx(sum(expected) / 2, rel=1e-13)
+    np.testing.assert_allclose(dZ, (np.array(p) - t) / 2, rtol=1e-12, atol=1e-16)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_extreme_scores_stay_finite(place, name, dtype):
+    z = [[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]]
+    value, dZ = evaluate(place, name, z, TARGETS[name], [0.5, 0.5], dtype)
+    assert math.isfinite(value)
+    assert np.isfinite(dZ).all()
+    assert str(dZ.dtype) == dtype
+
+
+def test_a_confident_right_answer_costs_nothing_and_a_wrong_one_its_margin(place):
+    """Scores 1e4 apart in float32: exp(1e4) has no place in any number, the loss has."""
+    assert evaluate(place, "cross_entropy", [[1e4, 0.0]], [0], [1.0], "float32")[0] == 0.0
+    assert evaluate(place, "cross_entropy", [[1e4, 0.0]], [1], [1.0], "float32")[0] == 1e4
+    assert evaluate(place, "binary_cross_entropy", [[-1e4]], [1], [1.0], "float32")[0] == 1e4
+
+
+def test_label_smoothing_is_pytorchs(place, rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    z, y = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
+    scores = torch.tensor(z, requires_grad=True)
+    expected = torch.nn.functional.cross_entropy(scores, torch.tensor(y), label_smoothing=0.1)
+    expected.backward()
+    value, dZ = evaluate(place, mn.CrossEntropy(label_smoothing=0.1), z, y, np.full(6, 1 / 6))
+    assert value == pytest.approx(float(expected.detach()), rel=1e-12)
+    np.testing.assert_allclose(dZ, scores.grad.numpy(), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("cross_entropy", lambda F, z, t: F.cross_entropy(z, t.long())),
+        ("binary_cross_entropy", lambda F, z, t: F.binary_cross_entropy_with_logits(z, t, reduction="sum") / 2),
+        ("squared_error", lambda F, z, t: F.mse_loss(z, t, reduction="sum") / 2 / 2),
+        ("huber", lambda F, z, t: F.huber_loss(z, t, reduction="sum") / 2),
+    ],
+)
+def test_agrees_with_pytorch(name, other):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    scores = torch.tensor(Z, dtype=torch.float64, requires_grad=True)
+    expected = other(torch.nn.functional, scores, torch.tensor(TARGETS[name], dtype=torch.float64))
+    expected.backward()
+    loss = loss_from(name).bind(mn.backend.NUMPY, 3, "float64")
+    value, dZ = loss(np, np.array(Z), TARGETS[name], np.array([0.5, 0.5]))
+    assert value == pytest.approx(float(expected.detach()), rel=1e-12)
+    np.testing.assert_allclose(dZ, scores.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
+def test_class_weights_are_pytorchs_weighted_mean(rng):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    x, y, weight = rng.normal(size=(9, 5)), rng.integers(0, 3, 9), [1.0, 5.0, 0.5]
+    for given in (weight, {1: 5.0, 2: 0.5}):
+        net = mn.Network([mn.Dense(3)], (5,), mn.CrossEntropy(class_weight=given), dtype="float64", seed=3)
+        scores = torch.tensor(net.forward(x))
+        expected = torch.nn.functional.cross_entropy(scores, torch.tensor(y), torch.tensor(weight).double())
+        assert net.evaluate(x, y)["loss"] == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_links(place):
+    P = place.to_host(softmax(place.xp, place.asarray(Z, "float64")))
+    np.testing.assert_allclose(P, [softmax_row(row) for row in Z], rtol=1e-14)
+    S = place.to_host(sigmoid(place.xp, place.asarray([0.0, math.log(3.0)], "float64")))
+    np.testing.assert_allclose(S, [0.5, 0.75], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [mn.CrossEntropy(0.1, [1.0, 2.0]), mn.CrossEntropy(class_weight={1: 3.0}), mn.Huber(2.5), mn.SquaredError(),
+     mn.BinaryCrossEntropy({0: 2.0})],
+)  # fmt: skip
+def test_configuration_there_and_back(loss):
+    assert loss_from_config(loss.config()) == loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "y", "error", "text"),
+    [
+        ("cross_entropy", [0, 3], ValueError, "labels from 0 to 2, since the network has 3 outputs. Received: y[1]=3"),
+        ("cross_entropy", [-1, 0], ValueError, "labels from 0 to 2, since the network has 3 outputs. Received: y[0]=-1"),
+        ("cross_entropy", [0.0, 1.0], TypeError, "integer labels from 0 to 2. Received: y with dtype=float64"),
+        ("cross_entropy", [[0.5, 0.6, 0.0], [1, 0, 0]], ValueError, "sum to 1 (or integer labels). Received: y[0]="),
+        ("cross_entropy", [[1.5, -0.5, 0.0], [1, 0, 0]], ValueError, "probabilities that sum to 1"),
+        ("cross_entropy", [[1.0, 0.0], [1.0, 0.0]], ValueError, "y of shape (n, 3)"),
+        ("cross_entropy", ["a", "b"], TypeError, "expects real numbers"),
+        ("cross_entropy", [[math.nan, 0, 1], [1, 0, 0]], ValueError, "finite numbers in y. Received: y[0, 0]=nan"),
+        ("binary_cross_entropy", [[0, 1, 2], [0, 1, 0]], ValueError, "y between 0 and 1. Received: y[0, 2]=2"),
+        ("binary_cross_entropy", [0, 1], ValueError, "y of shape (n, 3)"),
+        ("squared_error", [0.0, 1.0], ValueError, "y of shape (n, 3), as many columns as the network has outputs"),
+        ("squared_error", [[0, 1, math.inf], [0, 1, 0]], ValueError, "finite numbers in y. Received: y[0, 2]=inf"),
+    ],
+)  # fmt: skip
+def test_wrong_targets(loss, y, error, text):
+    net = mn.Network([mn.Dense(3)], (2,), loss)
+    with pytest.raises(error) as caught:
+        net.evaluate(np.zeros((2, 2)), y)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: mn.CrossEntropy(label_smoothing=1.0), "label_smoothing expects a number in [0, 1). Received"),
+        (lambda: mn.Huber(0.0), "delta expects a finite number above 0. Received: delta=0.0"),
+        (lambda: mn.Network([mn.Dense(2)], (2,), "crossentropy"), "Did you mean 'cross_entropy'?"),
+    ],
+)
+def test_wrong_options(make, text):
+    with pytest.raises(ValueError) as caught:
+        make()
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("weight", "text"),
+    [
+        ([1.0, 2.0], "class_weight expects 3 numbers, one a class. Received: 2"),
+        ({5: 1.0}, "class_weight expects labels from 0 to 2. Received: label 5"),
+        ([1.0, -1.0, 1.0], "class_weight expects a finite number of at least 0. Received: class_weight=-1.0"),
+        ([0.0, 1.0, 1.0], "a sum above 0. Received: the weights of all rows are 0"),
+    ],
+)
+def test_wrong_class_weights(weight, text):
+    net = mn.Network([mn.Dense(3)], (2,), mn.CrossEntropy(class_weight=weight))
+    with pytest.raises(ValueError) as caught:
+        net.evaluate(np.zeros((2, 2)), [0, 0])
+    assert text in str(caught.value)

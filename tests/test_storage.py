@@ -473,15 +473,15 @@ def test_many_writers_of_one_file_leave_one_whole_file(path):
 # ---------------------------------------------------------------- states
 
 
-def states_with(directory, steps, keep=3):
-    states = storage.States(directory, keep)
+def states_with(directory, steps, **keep):
+    states = storage.States(directory, **keep)
     for step in steps:
         states.save({"theta": np.full(4, float(step))}, {"step": step}, step)
     return states
 
 
 def test_the_last_states_stay(tmp_path):
-    states = states_with(tmp_path / "a" / "run", [5, 9, 10, 100, 2000], keep=3)
+    states = states_with(tmp_path / "a" / "run", [0, 9, 10, 100, 2000])
     assert [path.name for path in states.paths()] == [
         "state-000000000010.safetensors",
         "state-000000000100.safetensors",
@@ -515,6 +515,18 @@ def test_a_state_just_written_is_never_removed(tmp_path):
     assert [int(path.stem[6:]) for path in states.paths()] == [1, 9]
 
 
+def test_every_directory_that_is_made_is_brought_to_the_disk(tmp_path, monkeypatch):
+    synced = []
+
+    class Recording(storage.Disk):
+        def sync_directory(self, directory):
+            synced.append(directory)
+
+    monkeypatch.setattr(storage, "disk", Recording())
+    states_with(tmp_path / "a" / "b", [0])
+    assert sorted(synced) == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
+
+
 def test_no_state_and_no_readable_state_are_different_errors(tmp_path):
     states = storage.States(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=r"There is no state in .*none"):
@@ -522,7 +534,7 @@ def test_no_state_and_no_readable_state_are_different_errors(tmp_path):
     states_with(tmp_path, [1, 2])
     for path in storage.States(tmp_path).paths():
         path.write_bytes(b"x" * 9)
-    with pytest.raises(ValueError, match=r"No state in .* can be read: .*000002.*; .*000001"):
+    with pytest.raises(ValueError, match=r"can be read: .*2\.safe.* with save\(\); .*1\.safe"):
         storage.States(tmp_path).newest()
 
 
@@ -548,7 +560,7 @@ def test_keep_is_a_whole_number(tmp_path, keep):
         storage.States(tmp_path, keep)
 
 
-@pytest.mark.parametrize("step", [-1, 1.0, True, 10**18])
+@pytest.mark.parametrize("step", [-1, 1.0, True, 10**12])
 def test_step_is_a_whole_number(tmp_path, step):
     with pytest.raises(ValueError, match="step must be a whole number"):
         storage.States(tmp_path).save({}, {}, step)

@@ -275,7 +275,7 @@ class States:
         How many states stay, at least 1. With 2 or more, a damaged newest one is no loss of the run.
     """
 
-    NAME = re.compile(r"state-(\d{12,18})\.safetensors")
+    NAME = re.compile(r"state-\d{12}\.safetensors")
 
     def __init__(self, directory: str | os.PathLike[str], keep: int = 3) -> None:
         if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
@@ -286,12 +286,11 @@ class States:
     def paths(self) -> list[Path]:
         """The states' files, oldest first."""
         found = self.directory.iterdir() if self.directory.is_dir() else iter(())
-        steps = {path: int(match[1]) for path in found if (match := self.NAME.fullmatch(path.name))}
-        return sorted(steps, key=steps.__getitem__)
+        return sorted(path for path in found if self.NAME.fullmatch(path.name))
 
     def save(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], step: int) -> Path:
         """Write the state of ``step`` (counted from 0), then remove all but the last ``keep``."""
-        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < 10**18:
+        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < 10**12:
             raise ValueError(f"step must be a whole number, at least 0. Received: step={step!r}")
         missing = [place for place in (self.directory, *self.directory.parents) if not place.exists()]
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,9 @@ def stored(arrays, header):
         return Path(place, "seed").read_bytes()
 
 
-@reader(lambda: [stored({"a": np.arange(4.0), "b": np.ones((2, 0), "f4")}, {"k": [1, None, "x"]}), stored({}, {})])
+@reader(
+    lambda: [stored({"a": np.arange(4.0), "b": np.ones((2, 0), "f4")}, {"k": [1, None, "x"]}), stored({}, {})]
+)
 def storage(path):
     from mechanet import storage
 

@@ -37,9 +37,7 @@ def stored(arrays, header):
         return Path(place, "seed").read_bytes()
 
 
-@reader(
-    lambda: [stored({"a": np.arange(4.0), "b": np.ones((2, 0), "f4")}, {"k": [1, None, "x"]}), stored({}, {})]
-)
+@reader(lambda: [stored({"a": np.arange(4.0), "b": np.ones((2, 0), "f4")}, {"k": [1, None, "x"]}), stored({}, {})])
 def storage(path):
     from mechanet import storage
 
@@ -77,9 +75,7 @@ def main():
             print(f"{options.reader}, seed={options.seed}: {json.dumps(counts)}, no finding", flush=True)
 
     limits = ["-timeout=5", "-rss_limit_mb=1024", "-max_len=20000", "-verbosity=0", "-print_final_stats=1"]
-    atheris.Setup(
-        [sys.argv[0], f"-runs={options.runs}", f"-seed={options.seed}", *limits, str(corpus)], one
-    )
+    atheris.Setup([sys.argv[0], f"-runs={options.runs}", f"-seed={options.seed}", *limits, str(corpus)], one)
     atheris.Fuzz()
 
 

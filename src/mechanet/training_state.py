@@ -1,14 +1,16 @@
 """The state of a training as named arrays and plain data, and back: what `Training.save` writes."""
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
+import mechanet.backend
 from mechanet import checks
-from mechanet.history import History
+from mechanet.history import Epoch, History
 
 FILE_FORMAT = "mechanet training"
 FILE_VERSION = 1
+QUANTITIES = tuple(field.name for field in fields(Epoch))
 PROGRESS = ("epoch", "step", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate")
 
 
@@ -25,6 +27,10 @@ def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
             if training._predictions:
                 vectors["predictions"] = net.xp.concat(training._predictions, axis=0)
         arrays = net.named_parameters() | {name: net.backend.to_host(vector) for name, vector in vectors.items()}
+    # What grows with the training goes into arrays: a header has a limit.
+    arrays["history"] = _history_array(training.history)
+    if training.step:
+        arrays["weights"] = mechanet.backend.to_host(training._weights).astype("float64")
     header = {
         "format": FILE_FORMAT,
         "version": FILE_VERSION,
@@ -38,8 +44,6 @@ def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
         "shuffle": training.batches.shuffle,
         "seed": training.seed,
         "progress": {name: getattr(training, name) for name in PROGRESS},
-        "weights": training._weights if training.step else [],
-        "history": training.history.to_list(),
     }
     return arrays, header
 
@@ -80,7 +84,7 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
         setattr(training, name, value)
     if training.step > max(len(batches), 0) and len(batches):
         raise ValueError(f"expected at most {len(batches)} steps an epoch. Received: step={training.step}.")
-    training.history = History.from_list(header["history"])
+    training.history = _history_from(arrays)
 
     with net.backend.current():
         if "best" in arrays:
@@ -91,7 +95,7 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
             if vector is not None:
                 vector[...] = net.backend.asarray(_vector(arrays, name, net.parameters.shape[0], net.dtype))
         if training.step:
-            training._weights = [float(weight) for weight in header["weights"]]
+            training._weights = _vector(arrays, "weights", training.step, "float64").tolist()
             values = net.backend.asarray(_vector(arrays, "values", training.step, net.dtype))
             training._values = [values[i] for i in range(training.step)]
             if net.loss.classifies:
@@ -100,6 +104,20 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
                 if predictions.dtype != "int64" or (not math.isinf(done) and predictions.shape[0] != done):
                     raise ValueError(f"expected {done} predictions. Received: shape {predictions.shape}.")
                 training._predictions = [net.backend.asarray(predictions)]
+
+
+def _history_array(history):
+    """A row an epoch, a column a quantity; NaN where there is none."""
+    rows = [[math.nan if value is None else value for value in row.values()] for row in history.to_list()]
+    return mechanet.backend.to_host(rows).astype("float64").reshape(-1, len(QUANTITIES))
+
+
+def _history_from(arrays):
+    array = arrays.get("history")
+    if array is None or array.ndim != 2 or array.shape[1] != len(QUANTITIES) or array.dtype != "float64":
+        raise ValueError(f"expected 'history' of shape (epochs, {len(QUANTITIES)}), dtype float64.")
+    rows = [[int(row[0]), *(None if value != value else value for value in row[1:])] for row in array.tolist()]
+    return History.from_list([dict(zip(QUANTITIES, row, strict=True)) for row in rows])
 
 
 def _vector(arrays, name, length, dtype):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mechanet.backend
@@ -198,7 +199,7 @@ class Network:
         """`run_both` in blocks of rows: the loss (0-d) and the predictions, with `gradient` their sum."""
         rows = X.shape[0]
         if rows <= self.block_rows:
-            value, Z = self.run_both(X, T, c, rng)
+            value, Z = self.run_both(self.backend.asarray(X), T, c, rng)
             return value, self.loss.labels(self.xp, Z)
         value, predictions, total = 0.0, [], self.xp.zeros_like(self.gradient)
         for block in self.blocks(rows):
@@ -261,6 +262,8 @@ class Network:
         if y.ndim == 0:
             raise ValueError(f"expected one target a row in y. Received: y.shape={y.shape}.")
         checks.same_length("x", X, "y", y)
+        if sample_weight is not None:
+            sample_weight = mechanet.backend.to_host(sample_weight)
         targets, class_weights = self.loss.check_targets(y, self.output_shape[0])
         dtype = None if targets.ndim == 1 else self._dtype
         return self.backend.asarray(targets, dtype), checks.weights(sample_weight, X.shape[0], class_weights)
@@ -283,6 +286,11 @@ class Network:
         with twin.backend.current():
             twin.parameters[...] = twin.backend.asarray(self.parameters)
         return twin
+
+    def __reduce__(self):
+        # For pickle and copy: the numbers travel by the host, and the views are made anew.
+        options = (self.specification, self.input_shape, replace(self.loss), self.dtype, self.backend, self.seed)
+        return _rebuild, (type(self), options, self.backend.to_host(self.parameters))
 
     def save(self, path) -> None:
         """Write the network to a safetensors file: whole or not at all.
@@ -347,6 +355,13 @@ class Network:
 
     def _dense_shapes(self):
         return [layer.output_shape for layer in self.layers if layer.parameters]
+
+
+def _rebuild(kind, options, theta) -> Network:
+    network = kind(*options)
+    with network.backend.current():
+        network.parameters[...] = network.backend.asarray(theta)
+    return network
 
 
 def _check_layers(layers) -> Iterator[Layer]:

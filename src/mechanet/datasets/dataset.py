@@ -1,0 +1,69 @@
+"""What every loader returns: a `Dataset` of two `Split`s, host arrays and where they come from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows that belong together: the ones to train on, or the ones to test with.
+
+    Attributes
+    ----------
+    x : numpy.ndarray, shape (n, features)
+        One row an example: uint8 pixels in 0..255, or floats.
+    y : numpy.ndarray, shape (n,), or None
+        The labels, int64 (or float64 values to regress on); None where the rows are not labelled.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+
+    def __post_init__(self):
+        if self.x.ndim != 2 or len(self.x) == 0:
+            raise ValueError(
+                f"expected at least one row of x, shape (n, features); received x.shape={self.x.shape}"
+            )
+        if self.y is not None and self.y.shape != (len(self.x),):
+            raise ValueError(
+                f"expected one label for each row of x; received {len(self.x)} rows and labels of "
+                f"shape {self.y.shape}"
+            )
+
+    def __len__(self):
+        return len(self.x)
+
+    def __repr__(self):
+        y = "None" if self.y is None else f"{self.y.shape} {self.y.dtype}"
+        return f"Split(x={self.x.shape} {self.x.dtype}, y={y})"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Examples to train on and examples to test with.
+
+    Attributes
+    ----------
+    name : str
+        "digits", "mnist", ..., or the name of the file or folder that was read.
+    train, test : Split or None
+        None where the source has no such part. A single file without labels is a `test`: it can be
+        predicted and not trained on.
+    image_shape : tuple of int or None
+        (rows, columns) of the image that each row of x is, e.g. (28, 28); None where rows are no images.
+    classes : tuple of str or None
+        The name of each label, in the order of the labels; None where unknown.
+    source, licence : str
+        Where the data come from and under what terms, where that is known.
+    """
+
+    name: str
+    train: Split | None
+    test: Split | None
+    image_shape: tuple[int, int] | None = None
+    classes: tuple[str, ...] | None = None
+    source: str = ""
+    licence: str = ""

@@ -1,0 +1,196 @@
+"""Tables as CSV: Kaggle's digit-recognizer files, other MNIST exports, and any table of numbers with labels.
+
+A first line that is not all numbers names the columns. The column called label, labels, target, class or y
+(or the one that `label=` names) is the label; without such a column the rows are unlabelled. A file without
+names is taken for digits where its width says so: 785 columns are the label and 784 pixels, 784 are the
+pixels alone. 784 columns beside the label are always the pixels of a 28x28 image, whole numbers in 0..255.
+"""
+
+import csv
+import warnings
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+LABELS = ("label", "labels", "target", "class", "y")
+PIXELS = 784
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A CSV file: x (n, columns) uint8 or float64, the labels or None, the names of x's columns or None."""
+
+    x: np.ndarray
+    labels: np.ndarray | None
+    columns: tuple[str, ...] | None
+    path: Path
+
+
+def read_csv(path, *, label=None, unlabelled=False):
+    """Read one CSV file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        UTF-8 text, fields separated by commas.
+    label : str, optional
+        The name of the label's column; by default the one called label, labels, target, class or y.
+    unlabelled : bool
+        Accept a file that has no column called `label`.
+
+    Returns
+    -------
+    Table
+        With x uint8 where a row is 784 pixels, else float64. The labels are int64 where all are whole
+        numbers, float64 where all are numbers, else text.
+
+    Raises
+    ------
+    ValueError
+        The file is empty or no text, a row has more or fewer fields than the first line, a field is not a
+        finite number, a pixel is not a whole number in 0..255, or no column is called `label`. The text names
+        the line.
+    OSError
+        The file cannot be read.
+    """
+    path = Path(path)
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            first = next(csv.reader(file), None)
+            if not first:
+                raise ValueError(
+                    f"{path}: expected a line of column names or of numbers; received an empty line"
+                )
+            columns, label_at = _layout(path, first, label, unlabelled)
+            width = len(first) - (label_at is not None)
+            if width == 0:
+                raise ValueError(
+                    f"{path}: expected at least one column beside the label; received only {first[0]!r}"
+                )
+            x, labels = (_read_digits if width == PIXELS else _read_any)(path, file, columns, label_at, width)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected UTF-8 text; received other bytes: {error}") from error
+    except csv.Error as error:
+        raise ValueError(
+            f"{path}: expected comma-separated fields; received what is none: {error}"
+        ) from error
+    if len(x) == 0:
+        raise ValueError(f"{path}: expected at least one row below the column names; received none")
+    if columns is not None and label_at is not None:
+        columns = columns[:label_at] + columns[label_at + 1 :]
+    return Table(x, labels, columns, path)
+
+
+def _layout(path, first, label, unlabelled):
+    """The names of the columns, None where the first line is numbers already, and the place of the label."""
+    names = tuple(name.strip() for name in first)
+    if all(_is_number(name) for name in names):
+        if label is not None or len(names) not in (PIXELS, PIXELS + 1):
+            raise ValueError(
+                f"{path}: expected a first line that names the columns (only rows of {PIXELS} pixels, with "
+                f"or without a label before them, need no names); received {len(names)} numbers"
+            )
+        return None, (0 if len(names) == PIXELS + 1 else None)
+    if label is None:
+        lowered = [name.lower() for name in names]
+        return names, next((lowered.index(name) for name in LABELS if name in lowered), None)
+    if label not in names:
+        if unlabelled:
+            return names, None
+        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
+        raise ValueError(f"{path}: expected a column called label={label!r}; received the columns {shown}")
+    return names, names.index(label)
+
+
+def _read_digits(path, file, columns, label_at, width):
+    """Read rows of pixels: at once where every field is a whole number in 0..255, else field by field.
+
+    The second way accepts other spellings (7.0, labels as text) and names the place of what is wrong.
+    """
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # loadtxt warns about a file without rows
+            rows = np.loadtxt(
+                file, np.uint8, comments=None, delimiter=",", quotechar='"', ndmin=2,
+                encoding="utf-8", skiprows=int(columns is not None),
+            )  # fmt: skip
+    except (ValueError, UserWarning):
+        rows = None
+    if rows is None or rows.shape[1] != width + (label_at is not None):
+        x, labels = _read_any(path, file, columns, label_at, width)
+        return x.astype(np.uint8), labels
+    if label_at is None:
+        return rows, None
+    return np.delete(rows, label_at, axis=1), rows[:, label_at].astype(np.int64)
+
+
+def _read_any(path, file, columns, label_at, width):
+    """Read rows of numbers and labels of any kind, field by field."""
+    file.seek(0)
+    lines = csv.reader(file)
+    if columns is not None:
+        next(lines)
+    values, labels = array("d"), []
+    fields = width + (label_at is not None)
+    for row in lines:
+        if not row:
+            continue  # an empty line
+        if len(row) != fields:
+            raise ValueError(f"{path}, line {lines.line_num}: expected {fields} fields; received {len(row)}")
+        if label_at is not None:
+            labels.append(row[label_at].strip())
+            if not labels[-1]:
+                raise ValueError(f"{path}, line {lines.line_num}: expected a label; received an empty field")
+            numbers = row[:label_at] + row[label_at + 1 :]
+        else:
+            numbers = row
+        try:
+            values.extend(map(float, numbers))
+        except ValueError:
+            good = False
+        else:
+            read = np.frombuffer(values[-width:])
+            good = bool(np.isfinite(read).all())
+            if good and width == PIXELS:
+                good = bool(((read >= 0) & (read <= 255) & (read == np.floor(read))).all())
+        if not good:
+            raise ValueError(_wrong_field(path, lines.line_num, row, columns, label_at, width))
+    x = np.array(values).reshape(-1, width)
+    return x, (_as_labels(labels) if label_at is not None else None)
+
+
+def _wrong_field(path, line, row, columns, label_at, width):
+    """Say which field of a row is not what its column expects."""
+    for position, text in enumerate(row):
+        if position == label_at:
+            continue
+        number = float(text) if _is_number(text) else np.nan
+        if np.isfinite(number) and (width != PIXELS or (0 <= number <= 255 and number == int(number))):
+            continue
+        expected = "a whole number in 0..255, a pixel" if width == PIXELS else "a finite number"
+        name = f"column {columns[position]!r}" if columns is not None else f"column {position + 1}"
+        return f"{path}, line {line}, {name}: expected {expected}; received {text[:40]!r}"
+    raise AssertionError("called for a row without a wrong field")
+
+
+def _is_number(text):
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_labels(texts):
+    """int64 where every label is a whole number, float64 where every one is a finite number, else text."""
+    try:
+        numbers = np.array([float(text) for text in texts], np.float64)
+    except ValueError:
+        return np.array(texts, object)
+    if not np.isfinite(numbers).all():
+        return np.array(texts, object)
+    whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < 2**53)
+    return numbers.astype(np.int64) if whole.all() else numbers

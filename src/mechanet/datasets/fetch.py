@@ -1,0 +1,153 @@
+"""Find MNIST and Fashion-MNIST by name: in ``$MECHANET_DATA``, in the user's cache, or at a public mirror.
+
+What is downloaded is expanded as it arrives, into a temporary file beside its place in the cache; only when
+its SHA-256 is the pinned one does it get its name. So no half file ever has that name, and what a mirror
+sends is used only if it is the published data to the last byte.
+"""
+
+import os
+import sys
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+
+from mechanet.datasets.dataset import Dataset
+from mechanet.datasets.folders import idx_file, read_idx_folder
+from mechanet.datasets.idx import read_idx
+from mechanet.datasets.known import IMAGES, LABELS, Known, digest, recognise
+
+TIMEOUT = 30.0  # seconds to wait for a connection, and for the next bytes
+LARGEST = {"images": 64 * 2**20, "labels": 2**20}  # bytes of one file, expanded; MNIST's are 47 MB and 60 kB
+
+
+def load_known(known: Known) -> Dataset:
+    """Load a set that goes by a name.
+
+    It is looked for in ``$MECHANET_DATA/<name>``, in ``$MECHANET_DATA`` itself, then in the user's cache;
+    what the cache lacks is fetched from the set's mirrors.
+
+    Raises
+    ------
+    ValueError
+        A file in ``$MECHANET_DATA/<name>`` is not the published one.
+    ImportError
+        The data are not in ``$MECHANET_DATA``, and pooch is not installed.
+    OSError
+        No mirror could be reached, or none sent the published data.
+    """
+    folder = _in_environment(known)
+    if folder is None:
+        folder = fetch(known)
+    else:
+        _verify(known, folder)
+    return read_idx_folder(folder)
+
+
+def _in_environment(known):
+    """The folder that $MECHANET_DATA gives for this set, or None."""
+    root = os.environ.get("MECHANET_DATA")
+    if not root:
+        return None
+    own = Path(root) / known.name
+    if idx_file(own, "train", "images"):
+        return own
+    labels = idx_file(root, "t10k", "labels")
+    return Path(root) if labels and recognise(read_idx(labels)) is known else None
+
+
+def _verify(known, folder):
+    for part in ("train", "t10k"):
+        for kind, name in (("images", IMAGES), ("labels", LABELS)):
+            path = idx_file(folder, part, kind)
+            if path is None:
+                raise ValueError(
+                    f"{folder}: expected {name.format(part)}, plain or .gz; received no such file"
+                )
+            expected, received = known.sha256[name.format(part)], digest(read_idx(path))
+            if received != expected:
+                raise ValueError(
+                    f"{path}: expected {known.name}, SHA-256 {expected}; received SHA-256 {received}. "
+                    f"To use other data, load their folder by its path"
+                )
+
+
+def fetch(known: Known) -> Path:
+    """Download what the cache lacks of a set; the folder in the cache that then holds it whole."""
+    try:
+        import pooch
+    except ImportError as error:
+        raise ImportError(
+            f"{known.name!r} is not in $MECHANET_DATA, and fetching it needs pooch: "
+            f'pip install "mechanet[fetch]". Or put its four IDX files into a folder and load that folder'
+        ) from error
+    folder = pooch.os_cache("mechanet") / known.name
+    for name, sha256 in known.sha256.items():
+        _fetch_file(known, name, sha256, folder)
+    return folder
+
+
+def _fetch_file(known, name, sha256, folder):
+    """Fetch one file from the first mirror that has it; nothing where the cache has it already."""
+    import pooch
+    import requests
+
+    failures = []
+    for mirror in known.mirrors:
+        try:
+            pooch.retrieve(mirror + name + ".gz", sha256, name, folder, downloader=_download)
+            return
+        except (
+            requests.RequestException,
+            ValueError,
+        ) as error:  # ValueError: ours, or pooch's for a wrong hash
+            failures.append(f"{mirror}: {error}")
+    raise OSError(
+        f"could not fetch {known.name}: expected {name} from one of its mirrors; received "
+        + "; ".join(failures)
+        + ". Put its four IDX files into a folder and load that folder, or set MECHANET_DATA to it"
+    )
+
+
+def _download(url, target, _pooch):
+    """Stream a gzipped file into the file `target`, expanded: a downloader in pooch's sense."""
+    import requests
+
+    limit = LARGEST["labels" if "labels" in url else "images"]
+    expander = zlib.decompressobj(wbits=31)  # 31: gzip's header and checksum
+    written = 0
+    with (
+        requests.get(url, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"}) as response,
+        open(target, "wb") as file,
+        _progress(url, response.headers.get("Content-Length", "")) as advance,
+    ):
+        response.raise_for_status()
+        for chunk in response.iter_content(2**16):
+            advance(len(chunk))
+            try:
+                expanded = expander.decompress(chunk, limit + 1 - written)
+            except zlib.error as error:
+                raise ValueError(f"expected gzip; received something else: {error}") from error
+            written += len(expanded)
+            if written > limit:
+                raise ValueError(f"expected at most {limit:,} bytes, expanded; received more")
+            file.write(expanded)
+            if expander.eof:
+                return
+    raise ValueError(f"expected a whole gzip file; received a truncated one, {written:,} bytes, expanded")
+
+
+@contextmanager
+def _progress(url, length):
+    """Show a bar on a terminal, one line in a log; yields the function to call with each number of bytes."""
+    name = url.rsplit("/", 1)[-1]
+    if not sys.stderr.isatty():
+        print(f"fetching {url}", file=sys.stderr)
+        yield lambda count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(name, total=int(length) if length.isdigit() else None)
+        yield lambda count: progress.update(task, advance=count)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, network_file
+from mechanet import checks, network_file, summary
 from mechanet.layers import Layer, chain_shapes
 from mechanet.losses import loss_from
 
@@ -335,26 +335,11 @@ class Network:
         return network_file.read(cls, path, device, xp, allow_nonfinite)
 
     def summary(self) -> str:
-        """A table of the layers: output shapes and numbers of parameters."""
-        rows = [("layer", "output", "parameters", "formula"), ("input", str(self.input_shape), "", "X")]
-        for layer in self.layers:
-            count = sum(math.prod(view.shape) for view in layer.parameters.values())
-            rows.append((type(layer).__name__, str(layer.output_shape), f"{count:,}", layer.formula))
-        rows.append((self.loss.name, "", "", f"loss, predictions by {self.loss.link.__name__}"))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = ["  ".join([a.ljust(widths[0]), b.ljust(widths[1]), c.rjust(widths[2]), d]) for a, b, c, d in rows]
-        lines.append(f"{self.parameters.shape[0]:,} parameters, {self.dtype}, on {self.device}")
-        return "\n".join(line.rstrip() for line in lines)
+        """A table of the layers: output shapes, numbers of parameters and formulas."""
+        return summary.table(self)
 
     def __repr__(self) -> str:
-        chain = ", ".join(type(layer).__name__ for layer in self.layers)
-        sizes = "-".join(str(math.prod(s)) for s in [self.input_shape, *self._dense_shapes()])
-        return (
-            f"Network({sizes}: [{chain}], loss={self.loss.name!r}, dtype={self.dtype!r}, device={self.device!r})"
-        )
-
-    def _dense_shapes(self):
-        return [layer.output_shape for layer in self.layers if layer.parameters]
+        return summary.line(self)
 
 
 def _rebuild(kind, options, theta) -> Network:

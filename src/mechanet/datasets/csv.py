@@ -60,9 +60,7 @@ def read_csv(path, *, label=None, unlabelled=False):
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = next(csv.reader(file), None)
             if not first:
-                raise ValueError(
-                    f"{path}: expected a line of column names or of numbers; received an empty line"
-                )
+                raise ValueError(f"{path}: expected a line of column names or of numbers; received an empty line")
             columns, label_at = _layout(path, first, label, unlabelled)
             width = len(first) - (label_at is not None)
             if width == 0:
@@ -73,9 +71,7 @@ def read_csv(path, *, label=None, unlabelled=False):
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: expected UTF-8 text; received other bytes: {error}") from error
     except csv.Error as error:
-        raise ValueError(
-            f"{path}: expected comma-separated fields; received what is none: {error}"
-        ) from error
+        raise ValueError(f"{path}: expected comma-separated fields; received what is none: {error}") from error
     if len(x) == 0:
         raise ValueError(f"{path}: expected at least one row below the column names; received none")
     if columns is not None and label_at is not None:

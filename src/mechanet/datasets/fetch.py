@@ -60,9 +60,7 @@ def _verify(known, folder):
         for kind, name in (("images", IMAGES), ("labels", LABELS)):
             path = idx_file(folder, part, kind)
             if path is None:
-                raise ValueError(
-                    f"{folder}: expected {name.format(part)}, plain or .gz; received no such file"
-                )
+                raise ValueError(f"{folder}: expected {name.format(part)}, plain or .gz; received no such file")
             expected, received = known.sha256[name.format(part)], digest(read_idx(path))
             if received != expected:
                 raise ValueError(

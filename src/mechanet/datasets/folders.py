@@ -119,9 +119,7 @@ def _read_csv_folder(folder, label):
 
 def _listed(table):
     names = (
-        ": " + ", ".join(table.columns[:6]) + (", ..." if len(table.columns) > 6 else "")
-        if table.columns
-        else ""
+        ": " + ", ".join(table.columns[:6]) + (", ..." if len(table.columns) > 6 else "") if table.columns else ""
     )
     return f"{table.x.shape[1]} columns{names}"
 

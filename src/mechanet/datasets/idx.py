@@ -66,9 +66,7 @@ def read_idx(path, *, largest=LARGEST):
             try:
                 return _read(expanded, path, capacity=on_disk * MOST_COMPRESSED, largest=largest)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise ValueError(
-                    f"{path}: expected a whole gzip file; received a damaged one: {error}"
-                ) from error
+                raise ValueError(f"{path}: expected a whole gzip file; received a damaged one: {error}") from error
 
 
 def pack_idx(values):
@@ -95,9 +93,7 @@ def _read(file: io.BufferedIOBase, path: Path, *, capacity: int, largest: int) -
     dtype = np.dtype(TYPES[magic[2]])
     wanted = math.prod(shape) * dtype.itemsize
     if dimensions > 8 or 0 in shape:  # a size is unsigned: a negative one reads as 2**31 or more
-        raise ValueError(
-            f"{path}: expected an IDX header of up to 8 sizes, each at least 1; received {shape}"
-        )
+        raise ValueError(f"{path}: expected an IDX header of up to 8 sizes, each at least 1; received {shape}")
     if wanted > min(capacity, largest):
         bound = "the limit" if largest < capacity else "by the size of the file: truncated, or a wrong header"
         raise ValueError(
@@ -112,9 +108,7 @@ def _read(file: io.BufferedIOBase, path: Path, *, capacity: int, largest: int) -
             f"{received:,} bytes: the file is truncated or its header is wrong"
         )
     if file.read(1):
-        raise ValueError(
-            f"{path}: the IDX header claims shape {shape}, {wanted:,} bytes of values; received more"
-        )
+        raise ValueError(f"{path}: the IDX header claims shape {shape}, {wanted:,} bytes of values; received more")
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 

@@ -89,9 +89,7 @@ def _grey(file, name):
     except pil.UnidentifiedImageError:
         raise ValueError(f"{name}: expected a PNG or JPEG image; received something else") from None
     except Exception as error:  # a decoder meets damaged bytes with almost any exception
-        raise ValueError(
-            f"{name}: expected a whole PNG or JPEG image; received a damaged one: {error}"
-        ) from error
+        raise ValueError(f"{name}: expected a whole PNG or JPEG image; received a damaged one: {error}") from error
     raise ValueError(f"{name}: expected an image of at most {LARGEST:,} pixels; received {size:,}")
 
 

@@ -118,6 +118,4 @@ def _finish(name, x, y, classes, test_fraction):
     x, tests = x.astype(np.float32), int(len(y) * test_fraction)
     train = Split(x[tests:], y[tests:])
     test = Split(x[:tests], y[:tests]) if tests else None
-    return Dataset(
-        name, train, test, classes=tuple(str(c) for c in range(classes)), source="drawn, not measured"
-    )
+    return Dataset(name, train, test, classes=tuple(str(c) for c in range(classes)), source="drawn, not measured")

@@ -95,9 +95,7 @@ def main(
     for name in swept:
         cases = [quick(known) if quick_ else known for known in SWEEPS[name]]
         grown[name] = list(rounds.run(cases, peers, count, threads, data))
-        print(
-            report.times(grown[name], clock), *report.break_even(grown[name], clock), sep="\n\n", end="\n\n"
-        )
+        print(report.times(grown[name], clock), *report.break_even(grown[name], clock), sep="\n\n", end="\n\n")
         kept[f"sweep {name}"] = [_plain(result) for result in grown[name]]
 
     for name in _FRESH:
@@ -123,7 +121,7 @@ def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool) -
             print("Process start to 97 % is left out: it needs MNIST's IDX files (--data).\n")
             return None
         two = min(2, len(os.sched_getaffinity(0)))
-        results = once.start_to_target(peers, min(count, 5), two, data)
+        results = once.start_to_target(peers, 1 if quick_ else min(count, 5), two, data)
         print(f"On {two} cores:\n\n{report.times(results, 'wall')}\n\n{report.comparison(results, 'wall')}\n")
         return [_plain(result) for result in results]
     if name == "import":
@@ -147,9 +145,7 @@ def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool) -
         low, high = report.spread(values)
         rows.append([alone.case.title, f"{median(values):.2f} ({low:.2f} to {high:.2f})"])
     print(
-        report.markdown(
-            ['threads="auto", two cores, one taken, over one quiet core', "ratio (aim: ≤ 1.3)"], rows
-        ),
+        report.markdown(['threads="auto", two cores, one taken, over one quiet core', "ratio (aim: ≤ 1.3)"], rows),
         end="\n\n",
     )
     return [[_plain(alone), _plain(beside)] for alone, beside in pairs]

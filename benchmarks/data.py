@@ -32,11 +32,7 @@ def load(case: Case, folder: str | None) -> tuple[np.ndarray, np.ndarray, str]:
     rng = np.random.default_rng(0)
     if case.regression:
         X = rng.standard_normal((case.rows, n_in), dtype=np.float32)
-        Y = (
-            np.sin(X[:, :1])
-            + X[:, 1:2] * X[:, 2:3]
-            + 0.1 * rng.standard_normal((case.rows, 1), dtype=np.float32)
-        )
+        Y = np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:3] + 0.1 * rng.standard_normal((case.rows, 1), dtype=np.float32)
         return X, Y.astype(np.float32), "synthetic"
     # Four in five pixels of a digit are blank; the rest lie between 0 and 1.
     X = rng.random((case.rows, n_in), dtype=np.float32)

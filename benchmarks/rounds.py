@@ -32,9 +32,7 @@ def cores(count: int) -> list[int]:
         return list(range(count))
     allowed = sorted(os.sched_getaffinity(0))
     if count > len(allowed):
-        raise ValueError(
-            f"Expected at most {len(allowed)} threads, the cores of this process. Received: {count}."
-        )
+        raise ValueError(f"Expected at most {len(allowed)} threads, the cores of this process. Received: {count}.")
     return allowed[-count:]
 
 
@@ -71,8 +69,10 @@ class Worker:
 
     def close(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait()
+        self.process.stdout.close()
 
 
 def run(

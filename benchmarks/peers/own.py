@@ -12,9 +12,7 @@ PACKAGE = "mechanet"
 
 
 class Model:
-    def __init__(
-        self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None
-    ) -> None:
+    def __init__(self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None) -> None:
         hidden = [layer for size in case.sizes[1:-1] for layer in (mn.Dense(size), mn.ReLU())]
         self.net = mn.Network(
             [*hidden, mn.Dense(case.sizes[-1])],
@@ -29,9 +27,7 @@ class Model:
         if case.work == "train":
             optimizer = {"sgd": mn.SGD, "adam": mn.Adam}[case.optimizer](case.learning_rate)
             options = {} if threads is None else {"threads": threads}
-            training = mn.Training(
-                self.net, X, Y, optimizer=optimizer, batch_size=case.batch, seed=0, **options
-            )
+            training = mn.Training(self.net, X, Y, optimizer=optimizer, batch_size=case.batch, seed=0, **options)
             self.epochs: Iterator = iter(training.epochs(10**9))
 
     def epoch(self) -> None:

@@ -110,9 +110,7 @@ def test_labels_as_text_become_codes_in_alphabetical_order(write, tmp_path):
     assert set_.train.y.tolist() == [1, 0, 1]
     assert set_.test.y.tolist() == [0]
     write("a,species\n4,tulip\n", "test.csv")
-    with pytest.raises(
-        ValueError, match="expected labels that occur in the rows to train on; received 'tulip'"
-    ):
+    with pytest.raises(ValueError, match="expected labels that occur in the rows to train on; received 'tulip'"):
         datasets.load(tmp_path, label="species")
 
 
@@ -162,9 +160,7 @@ def test_numbers_without_names(refused):
 
 
 def test_unknown_label_column(refused):
-    refused(
-        "a,b\n1,2\n", "expected a column called label='species'; received the columns a, b", label="species"
-    )
+    refused("a,b\n1,2\n", "expected a column called label='species'; received the columns a, b", label="species")
 
 
 def test_bytes_that_are_no_text(tmp_path):
@@ -178,9 +174,7 @@ def test_bytes_that_are_no_text(tmp_path):
 
 
 def test_folder_whose_parts_do_not_fit(write, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"expected train-images-idx3-ubyte .* train\.csv .*; received neither"
-    ):
+    with pytest.raises(ValueError, match=r"expected train-images-idx3-ubyte .* train\.csv .*; received neither"):
         datasets.load(tmp_path)
     write("a,b,y\n1,2,0\n", "train.csv")
     write("a,c,y\n1,2,0\n", "test.csv")

@@ -210,9 +210,7 @@ def test_other_data_under_the_name_is_refused(tiny, tmp_path, monkeypatch):
     ):
         fetch.load_known(tiny("good"))
     (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(
-        ValueError, match=r"expected t10k-labels-idx1-ubyte, plain or \.gz; received no such file"
-    ):
+    with pytest.raises(ValueError, match=r"expected t10k-labels-idx1-ubyte, plain or \.gz; received no such file"):
         fetch.load_known(tiny("good"))
 
 

@@ -79,9 +79,7 @@ def test_truncated_values(write):
     # the file is too short for what its header claims: known from its size
     claim = re.escape("the IDX header claims shape (2, 2, 3), 12 bytes of values; received only ")
     refused(write(IMAGES[:-1]), claim + "11 bytes: the file is truncated or its header is wrong")
-    refused(
-        write(gzip.compress(IMAGES[:16])), claim + "0 bytes: the file is truncated or its header is wrong"
-    )
+    refused(write(gzip.compress(IMAGES[:16])), claim + "0 bytes: the file is truncated or its header is wrong")
 
 
 def test_trailing_bytes(write):
@@ -104,9 +102,7 @@ def test_negative_or_huge_sizes_are_refused_before_memory_is_taken(write, size):
 
 
 def test_zero_sizes_and_too_many_dimensions(write):
-    refused(
-        write(struct.pack(">4B3I", 0, 0, 8, 3, 0, 28, 28)), re.escape("each at least 1; received (0, 28, 28)")
-    )
+    refused(write(struct.pack(">4B3I", 0, 0, 8, 3, 0, 28, 28)), re.escape("each at least 1; received (0, 28, 28)"))
     refused(write(struct.pack(">4B9I", 0, 0, 8, 9, *[1] * 9) + b"\0"), "up to 8 sizes")
 
 
@@ -138,9 +134,7 @@ def test_gzip_bomb_stops_at_the_header(write):
 
 def test_a_gzip_file_cannot_hold_more_than_deflate_allows(write):
     packed = gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 60000, 28, 28))
-    refused(
-        write(packed), f"47,040,000 bytes; expected at most {len(packed) * 1032:,}, by the size of the file"
-    )
+    refused(write(packed), f"47,040,000 bytes; expected at most {len(packed) * 1032:,}, by the size of the file")
 
 
 def test_damaged_gzip(write):

@@ -115,17 +115,13 @@ def test_idx_folder_whose_files_do_not_fit(folder):
     ):
         datasets.load(folder)
     (folder / "train-labels.idx1-ubyte").unlink()
-    with pytest.raises(
-        ValueError, match=r"expected train-labels-idx1-ubyte .* beside train-images-idx3-ubyte"
-    ):
+    with pytest.raises(ValueError, match=r"expected train-labels-idx1-ubyte .* beside train-images-idx3-ubyte"):
         datasets.load(folder)
     with pytest.raises(ValueError, match="expected images, IDX bytes in 3 dimensions"):
         datasets.load(folder / "t10k-labels-idx1-ubyte.gz")
     (folder / "train-labels-idx1-ubyte").write_bytes(pack_idx(LABELS))
     (folder / "t10k-images-idx3-ubyte").write_bytes(pack_idx(IMAGES[:2, :20]))
-    with pytest.raises(
-        ValueError, match=r"expected test images of the size .* \(28, 28\); received \(20, 28\)"
-    ):
+    with pytest.raises(ValueError, match=r"expected test images of the size .* \(28, 28\); received \(20, 28\)"):
         datasets.load(folder)
 
 
@@ -189,9 +185,7 @@ def test_planes(name):
 
 
 def test_noise_has_the_size_it_says():
-    clean, noisy = (
-        datasets.xor(n=20_000, noise=noise, seed=1, test_fraction=0).train.x for noise in (0.0, 0.3)
-    )
+    clean, noisy = (datasets.xor(n=20_000, noise=noise, seed=1, test_fraction=0).train.x for noise in (0.0, 0.3))
     assert (noisy - clean).std() == pytest.approx(0.3, rel=0.02)
 
 

@@ -10,6 +10,7 @@ import csv
 import warnings
 from array import array
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -125,51 +126,53 @@ def _read_digits(path, file, columns, label_at, width):
 
 def _read_any(path, file, columns, label_at, width):
     """Read rows of numbers and labels of any kind, field by field."""
+    values, labels = array("d"), []
+    fields = width + (label_at is not None)
+    for line, row in _rows(file, columns):
+        if len(row) != fields:
+            raise ValueError(f"{path}, line {line}: expected {fields} fields; received {len(row)}")
+        numbers = row
+        if label_at is not None:
+            numbers = row[:label_at] + row[label_at + 1 :]
+            labels.append(row[label_at].strip())
+            if not labels[-1]:
+                raise ValueError(f"{path}, line {line}: expected a label; received an empty field")
+        try:
+            values.extend(map(float, numbers))
+        except ValueError:
+            raise ValueError(_wrong_field(path, line, row, columns, label_at, width)) from None
+    x = np.array(values).reshape(-1, width)
+    right = _is_right(x, width).all(axis=1)
+    if not right.all():
+        line, row = next(islice(_rows(file, columns), int(np.argmin(right)), None))
+        raise ValueError(_wrong_field(path, line, row, columns, label_at, width))
+    return x, (_as_labels(labels) if label_at is not None else None)
+
+
+def _rows(file, columns):
+    """The rows below the column names, each with the number of its line; empty lines are left out."""
     file.seek(0)
     lines = csv.reader(file)
     if columns is not None:
         next(lines)
-    values, labels = array("d"), []
-    fields = width + (label_at is not None)
-    for row in lines:
-        if not row:
-            continue  # an empty line
-        if len(row) != fields:
-            raise ValueError(f"{path}, line {lines.line_num}: expected {fields} fields; received {len(row)}")
-        if label_at is not None:
-            labels.append(row[label_at].strip())
-            if not labels[-1]:
-                raise ValueError(f"{path}, line {lines.line_num}: expected a label; received an empty field")
-            numbers = row[:label_at] + row[label_at + 1 :]
-        else:
-            numbers = row
-        try:
-            values.extend(map(float, numbers))
-        except ValueError:
-            good = False
-        else:
-            read = np.frombuffer(values[-width:])
-            good = bool(np.isfinite(read).all())
-            if good and width == PIXELS:
-                good = bool(((read >= 0) & (read <= 255) & (read == np.floor(read))).all())
-        if not good:
-            raise ValueError(_wrong_field(path, lines.line_num, row, columns, label_at, width))
-    x = np.array(values).reshape(-1, width)
-    return x, (_as_labels(labels) if label_at is not None else None)
+    return ((lines.line_num, row) for row in lines if row)
+
+
+def _is_right(x, width):
+    """Which numbers are finite, and pixels if the rows are: whole, in 0..255."""
+    return np.isfinite(x) if width != PIXELS else (x >= 0) & (x <= 255) & (x == np.floor(x))
 
 
 def _wrong_field(path, line, row, columns, label_at, width):
     """Say which field of a row is not what its column expects."""
-    for position, text in enumerate(row):
-        if position == label_at:
-            continue
-        number = float(text) if _is_number(text) else np.nan
-        if np.isfinite(number) and (width != PIXELS or (0 <= number <= 255 and number == int(number))):
-            continue
-        expected = "a whole number in 0..255, a pixel" if width == PIXELS else "a finite number"
-        name = f"column {columns[position]!r}" if columns is not None else f"column {position + 1}"
-        return f"{path}, line {line}, {name}: expected {expected}; received {text[:40]!r}"
-    raise AssertionError("called for a row without a wrong field")
+    position, text = next(
+        (position, text)
+        for position, text in enumerate(row)
+        if position != label_at and not (_is_number(text) and _is_right(np.float64(text), width))
+    )
+    expected = "a whole number in 0..255, a pixel" if width == PIXELS else "a finite number"
+    name = f"column {columns[position]!r}" if columns is not None else f"column {position + 1}"
+    return f"{path}, line {line}, {name}: expected {expected}; received {text[:40]!r}"
 
 
 def _is_number(text):

@@ -81,7 +81,7 @@ def _grey(file, name):
             with pil.Image.open(file, formats=["PNG", "JPEG"]) as picture:
                 size = picture.width * picture.height
                 if size <= LARGEST:
-                    return _reduce(_decode(picture, pil), pil)
+                    return _decode(picture, pil)
     except pil.Image.DecompressionBombError:
         raise ValueError(
             f"{name}: expected an image of at most {LARGEST:,} pixels; received a larger one"
@@ -95,23 +95,20 @@ def _grey(file, name):
 
 def _decode(picture, pil):
     picture.load()
-    picture = pil.ImageOps.exif_transpose(picture)
+    pil.ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I"):  # 16 bits a pixel
-        return np.asarray(picture, np.float32) / 257
-    if picture.has_transparency_data:
+        picture = pil.Image.fromarray(np.asarray(picture, np.float32) / 257)
+    else:
+        picture = picture.convert("RGBA" if picture.has_transparency_data else "L")
+    # A large picture is averaged in blocks: faster, and the noise of a camera averages out.
+    picture = picture.reduce(-(-max(picture.size) // ENOUGH))
+    if picture.mode == "RGBA":
         # What is drawn on a transparent ground is laid on black where it is light, else on white.
-        picture = picture.convert("RGBA")
         alpha = np.asarray(picture.getchannel("A"), np.float32)
         drawn = (np.asarray(picture.convert("L"), np.float32) * alpha).sum() / max(alpha.sum(), 1.0)
         ground = pil.Image.new("RGBA", picture.size, "black" if drawn > 127 else "white")
-        picture = pil.Image.alpha_composite(ground, picture)
-    return np.asarray(picture.convert("L"), np.float32)
-
-
-def _reduce(grey, pil):
-    """Average blocks of pixels in a large picture: faster, and the noise of a camera averages out."""
-    factor = -(-max(grey.shape) // ENOUGH)
-    return grey if factor == 1 else np.asarray(pil.Image.fromarray(grey).reduce(factor))
+        picture = pil.Image.alpha_composite(ground, picture).convert("L")
+    return np.asarray(picture, np.float32)
 
 
 def _edges(grey):

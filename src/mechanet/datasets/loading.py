@@ -1,6 +1,7 @@
 """One door to every data set."""
 
 import inspect
+import os
 from pathlib import Path
 
 from mechanet.datasets import planes
@@ -59,7 +60,7 @@ def load(name_or_path="digits", **options) -> Dataset:
     >>> datasets.load("digits").train
     Split(x=(10000, 784) uint8, y=(10000,) int64)
     """
-    if not isinstance(name_or_path, (str, Path)):
+    if not isinstance(name_or_path, (str, os.PathLike)):
         raise TypeError(
             f"expected name_or_path to be a name ({', '.join(NAMES)}) or a path; "
             f"received {type(name_or_path).__name__}"

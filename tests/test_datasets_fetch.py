@@ -209,8 +209,8 @@ def test_other_data_under_the_name_is_refused(tiny, tmp_path, monkeypatch):
         ValueError, match=r"t10k-labels-idx1-ubyte: expected mnist, SHA-256 \w{64}; received SHA-256"
     ):
         fetch.load_known(tiny("good"))
-    (tmp_path / "mnist" / "t10k-labels-idx1-ubyte").unlink()
-    with pytest.raises(ValueError, match=r"expected t10k-labels-idx1-ubyte, plain or \.gz; received no such file"):
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte").unlink()
+    with pytest.raises(ValueError, match=r"expected t10k-images-idx3-ubyte, plain or \.gz; received no such file"):
         fetch.load_known(tiny("good"))
 
 

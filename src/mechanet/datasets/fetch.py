@@ -11,6 +11,8 @@ import zlib
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from mechanet.datasets.dataset import Dataset
 from mechanet.datasets.folders import idx_file, read_idx_folder
 from mechanet.datasets.idx import read_idx
@@ -37,10 +39,10 @@ def load_known(known: Known) -> Dataset:
     """
     folder = _in_environment(known)
     if folder is None:
-        folder = fetch(known)
-    else:
-        _verify(known, folder)
-    return read_idx_folder(folder)
+        return read_idx_folder(fetch(known))  # verified as it was fetched
+    dataset = read_idx_folder(folder)
+    _verify(known, folder, dataset)
+    return dataset
 
 
 def _in_environment(known):
@@ -55,17 +57,18 @@ def _in_environment(known):
     return Path(root) if labels and recognise(read_idx(labels)) is known else None
 
 
-def _verify(known, folder):
-    for part in ("train", "t10k"):
-        for kind, name in (("images", IMAGES), ("labels", LABELS)):
-            path = idx_file(folder, part, kind)
-            if path is None:
-                raise ValueError(f"{folder}: expected {name.format(part)}, plain or .gz; received no such file")
-            expected, received = known.sha256[name.format(part)], digest(read_idx(path))
+def _verify(known, folder, dataset):
+    """Hold what was read against the published digests."""
+    for part, split in (("train", dataset.train), ("t10k", dataset.test)):
+        if split is None:
+            raise ValueError(f"{folder}: expected {IMAGES.format(part)}, plain or .gz; received no such file")
+        images, labels = split.x.reshape(-1, *dataset.image_shape), split.y.astype(np.uint8)
+        for kind, name, values in (("images", IMAGES, images), ("labels", LABELS, labels)):
+            expected, received = known.sha256[name.format(part)], digest(values)
             if received != expected:
                 raise ValueError(
-                    f"{path}: expected {known.name}, SHA-256 {expected}; received SHA-256 {received}. "
-                    f"To use other data, load their folder by its path"
+                    f"{idx_file(folder, part, kind)}: expected {known.name}, SHA-256 {expected}; received "
+                    f"SHA-256 {received}. To use other data, load their folder by its path"
                 )
 
 

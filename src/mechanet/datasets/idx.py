@@ -71,7 +71,12 @@ def read_idx(path, *, largest=LARGEST):
 
 def pack_idx(values):
     """The bytes of an IDX file, not compressed, that holds the uint8 array `values`."""
-    return struct.pack(f">4B{values.ndim}I", 0, 0, 0x08, values.ndim, *values.shape) + values.tobytes()
+    return pack_header(values) + values.tobytes()
+
+
+def pack_header(values):
+    """The bytes of an IDX file before those of the uint8 array `values`."""
+    return struct.pack(f">4B{values.ndim}I", 0, 0, 0x08, values.ndim, *values.shape)
 
 
 def _read(file: io.BufferedIOBase, path: Path, *, capacity: int, largest: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mechanet.datasets.dataset import DIGITS
-from mechanet.datasets.idx import pack_idx
+from mechanet.datasets.idx import pack_header
 
 IMAGES, LABELS = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"
 
@@ -70,7 +70,9 @@ def digest(values: np.ndarray) -> str:
     """The SHA-256 of the IDX file that holds the uint8 array `values`."""
     import hashlib  # loads OpenSSL: not for every `import mechanet`
 
-    return hashlib.sha256(pack_idx(values)).hexdigest()
+    sha256 = hashlib.sha256(pack_header(values))
+    sha256.update(np.ascontiguousarray(values).data)
+    return sha256.hexdigest()
 
 
 def recognise(labels: np.ndarray) -> Known | None:

@@ -13,7 +13,6 @@ from types import ModuleType
 from typing import Any
 
 import array_api_compat
-import array_api_compat.numpy
 import numpy as np
 
 from mechanet import checks
@@ -27,7 +26,7 @@ def in_order(n: int) -> np.ndarray:
     return np.arange(n)
 
 
-def generator(*seeds: int) -> np.random.Generator:
+def generator(*seeds: int) -> "np.random.Generator":
     """A host generator: the only source of randomness, so that all devices draw the same numbers."""
     return np.random.default_rng(seeds)
 
@@ -346,4 +345,4 @@ def check_dtype(name: str) -> str:
     return checks.one_of("dtype", getattr(name, "__name__", str(name)), DTYPES)
 
 
-NUMPY = NumpyBackend(array_api_compat.numpy, "cpu", "cpu")
+NUMPY = NumpyBackend(np, "cpu", "cpu")

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -111,7 +110,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
     data = _encode(arrays, header)
     target = os.path.realpath(os.fspath(path))  # beside the real file: a rename must not cross file systems
     directory = os.path.dirname(target)
-    temporary = os.path.join(directory, f".mechanet-{secrets.token_hex(8)}.tmp")
+    temporary = os.path.join(directory, f".mechanet-{os.urandom(8).hex()}.tmp")
     try:
         with disk.create(temporary) as file:
             if os.path.exists(target):  # a private file stays private, before the first byte is in it

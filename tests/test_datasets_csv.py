@@ -114,6 +114,17 @@ def test_labels_as_text_become_codes_in_alphabetical_order(write, tmp_path):
         datasets.load(tmp_path, label="species")
 
 
+def test_folder_whose_rows_to_test_have_no_such_column(write, tmp_path):
+    write("a,species\n1,rose\n2,iris\n", "train.csv")
+    write("a\n4\n", "test.csv")
+    assert datasets.load(tmp_path, label="species").test.y is None
+
+
+def test_infinity_is_a_name_and_no_number(write):
+    set_ = datasets.load(write("a,label\n1,0\n2,inf\n"))
+    assert set_.classes == ("0", "inf")
+
+
 def test_values_to_regress_on_stay_floats(write):
     assert read_csv(write("a,y\n1,0.5\n2,3\n")).labels.tolist() == [0.5, 3.0]
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -161,6 +162,15 @@ def test_interrupted(tiny, cache, server):
     assert names(cache) == []
     server.released.set()
     assert len(fetch.load_known(tiny("good")).train) == 6
+
+
+def test_what_a_killed_download_left_is_swept_up(tiny, cache):
+    cache.mkdir(parents=True)
+    for name, age in (("tmpold", 100_000), ("tmpnew", 60)):  # the new one may be another process's, still at work
+        (cache / name).write_bytes(b"half")
+        os.utime(cache / name, times=(time.time() - age,) * 2)
+    fetch.load_known(tiny("good"))
+    assert names(cache) == sorted([*FILES, "tmpnew"])
 
 
 def test_damaged_file_in_the_cache_is_fetched_again(tiny, cache, server):

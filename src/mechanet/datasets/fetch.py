@@ -7,8 +7,9 @@ sends is used only if it is the published data to the last byte.
 
 import os
 import sys
+import time
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,16 @@ def fetch(known: Known) -> Path:
     folder = pooch.os_cache("mechanet") / known.name
     for name, sha256 in known.sha256.items():
         _fetch_file(known, name, sha256, folder)
+    _sweep(folder)
     return folder
+
+
+def _sweep(folder):
+    """Remove temporary files that a download killed outright, a day ago or longer, has left behind."""
+    for path in folder.glob("tmp*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > 86_400:
+                path.unlink()
 
 
 def _fetch_file(known, name, sha256, folder):

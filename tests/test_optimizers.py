@@ -12,7 +12,7 @@ CASES = [
     mn.SGD(0.1), mn.SGD(0.1, momentum=0.9), mn.SGD(0.1, momentum=0.9, nesterov=True), mn.SGD(0.1, weight_decay=0.1),
     mn.SGD(0.05, momentum=0.8, nesterov=True, weight_decay=0.1), mn.RMSProp(0.01), mn.RMSProp(0.01, 0.9, 1e-6, 0.1),
     mn.Adam(0.01), mn.Adam(0.01, 0.8, 0.95, 1e-3), mn.Adam(0.01, weight_decay=0.1), mn.AdamW(0.01),
-    mn.AdamW(0.01, weight_decay=0.2),
+    mn.AdamW(0.01, weight_decay=0.2), mn.Momentum(0.1), mn.Momentum(0.05, 0.8, nesterov=False, weight_decay=0.1),
 ]  # fmt: skip
 
 
@@ -41,6 +41,9 @@ def textbook(optimizer, theta, gradients):
             if isinstance(optimizer, mn.SGD):
                 u = optimizer.momentum * u + g
                 p = p - a * (g + optimizer.momentum * u if optimizer.nesterov else u)
+            elif isinstance(optimizer, mn.Momentum):
+                u = optimizer.momentum * u - a * g
+                p = p + (optimizer.momentum * u - a * g if optimizer.nesterov else u)
             elif isinstance(optimizer, mn.RMSProp):
                 v = optimizer.rho * v + (1 - optimizer.rho) * g**2
                 p = p - a * g / (math.sqrt(v) + optimizer.epsilon)
@@ -67,6 +70,7 @@ def test_steps_are_the_papers(place, optimizer, rng):
 
 TORCH = {
     mn.SGD: lambda o: ("SGD", {"momentum": o.momentum, "nesterov": o.nesterov}),
+    mn.Momentum: lambda o: ("SGD", {"momentum": o.momentum, "nesterov": o.nesterov}),
     mn.RMSProp: lambda o: ("RMSprop", {"alpha": o.rho, "eps": o.epsilon}),
     mn.Adam: lambda o: ("Adam", {"betas": (o.beta1, o.beta2), "eps": o.epsilon}),
     mn.AdamW: lambda o: ("AdamW", {"betas": (o.beta1, o.beta2), "eps": o.epsilon}),
@@ -117,6 +121,15 @@ def test_weight_decay_spares_biases():
     for _ in mn.Training(net, x, [[1.0]], optimizer=mn.SGD(0.5, weight_decay=0.1)).epochs(1):
         pass
     np.testing.assert_allclose(net.parameters, [2.0 * 0.95, 4.0 * 0.95, 1.0], rtol=1e-6)
+
+
+def test_the_velocity_of_momentum_keeps_the_learning_rate_it_was_made_with():
+    """dθ = 1: v = -0.1, θ = -0.1; then at a tenth of α: v = 0.5 (-0.1) - 0.01 = -0.06, θ = -0.16."""
+    theta, state = np.zeros(1), {"v": np.zeros(1)}
+    optimizer = mn.Momentum(0.1, 0.5, nesterov=False)
+    optimizer.step(np, theta, np.ones(1), state, 0.1, 1)
+    optimizer.step(np, theta, np.ones(1), state, 0.01, 2)
+    np.testing.assert_allclose(theta, [-0.16], rtol=1e-14)
 
 
 def test_clip(place):

@@ -27,7 +27,8 @@ from mechanet.layers import (
 )
 from mechanet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
 from mechanet.network import Network
-from mechanet.optimizers import SGD, Adam, AdamW, Optimizer, RMSProp
+from mechanet.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from mechanet.poisson import Poisson
 from mechanet.training import EarlyStopping, Training
 
 __version__ = "0.1.0"
@@ -57,8 +58,10 @@ __all__ = [
     "Layer",
     "LeakyReLU",
     "Loss",
+    "Momentum",
     "Network",
     "Optimizer",
+    "Poisson",
     "RMSProp",
     "ReLU",
     "Reshape",

@@ -28,12 +28,7 @@ class ArrayBatches:
 
     def __init__(self, network, x, y, sample_weight, batch_size: int | None, shuffle: bool, seed: int):
         self.network, self.backend, self.xp = network, network.backend, network.xp
-        X = network.check_inputs(x)
-        if isinstance(X, mechanet.backend.HostArray):
-            checks.finite("x", X)
-            if self.backend.fits(X.nbytes):
-                X = self.backend.asarray(X)
-        self.X = X
+        self.X = X = self.inputs(x)
         self.T, weights = network.check_targets(y, X, sample_weight)
         self.rows = X.shape[0]
         self.batch_size = (
@@ -43,6 +38,15 @@ class ArrayBatches:
         self.host_weights = weights
         self.weights = None if weights is None else self.backend.asarray(weights, network.parameters.dtype)
         self._even: dict[int, Any] = {}
+
+    def inputs(self, x):
+        """The rows of `x`, checked, where they are best gathered from."""
+        X = self.network.check_inputs(x)
+        if isinstance(X, mechanet.backend.HostArray):
+            checks.finite("x", X)
+            if self.backend.fits(X.nbytes):
+                X = self.backend.asarray(X)
+        return X
 
     def __len__(self) -> int:
         return -(-self.rows // self.batch_size)
@@ -138,7 +142,9 @@ class IterableBatches:
 
 
 def batches_from(network, x, y, sample_weight, batch_size, shuffle, seed) -> ArrayBatches | IterableBatches:
-    """Arrays with targets, or an iterable of batches where there is no `y`."""
+    """Arrays with targets; or, where there is no `y`, an iterable of batches, or batches made before."""
+    if isinstance(x, (ArrayBatches, IterableBatches)):
+        return x
     if y is not None:
         return ArrayBatches(network, x, y, sample_weight, batch_size, shuffle, seed)
     if hasattr(x, "shape") or not (callable(x) or isinstance(x, Iterable)):

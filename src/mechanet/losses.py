@@ -330,7 +330,7 @@ def _weights_of(class_weight, labels, classes):
     return weights
 
 
-LOSSES = {loss.name: loss for loss in (CrossEntropy, BinaryCrossEntropy, SquaredError, Huber)}
+LOSSES: dict[str, type[Loss]] = {x.name: x for x in (CrossEntropy, BinaryCrossEntropy, SquaredError, Huber)}
 
 
 def loss_from(value: "str | Loss") -> Loss:

@@ -99,6 +99,42 @@ class SGD(Optimizer):
 
 
 @dataclass(frozen=True)
+class Momentum(Optimizer):
+    """Gradient descent with a velocity v that holds the learning rate: v ← μ v - α dθ, θ ← θ + v.
+
+    With Nesterov's momentum, θ ← θ + μ v - α dθ. This is scikit-learn's form; as long as α stays the same it takes
+    the same steps as `SGD`. When α changes, the velocity here remembers the old one.
+
+    References
+    ----------
+    Sutskever et al. (2013), On the importance of initialization and momentum, equations 1 to 4, with Nesterov's
+    momentum written for the point that the gradient is taken at, as in Bengio et al. (2013), Advances in
+    optimizing recurrent networks, equation 7.
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        checks.real("momentum", self.momentum, 0.0, 1.0)
+
+    @property
+    def vectors(self):
+        return ("v",)
+
+    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+        if decay is not None:
+            gradient = gradient + decay * theta
+        v, descent = state["v"], alpha * gradient
+        v *= self.momentum
+        v -= descent
+        theta += self.momentum * v - descent if self.nesterov else v
+
+
+@dataclass(frozen=True)
 class RMSProp(Optimizer):
     """v ← ρ v + (1 - ρ) dθ², θ ← θ - α dθ / (√v + ε).
 
@@ -205,7 +241,7 @@ def clip(xp, gradient, limit: float) -> None:
     gradient *= limit / xp.maximum(norm, limit)
 
 
-OPTIMIZERS = {"sgd": SGD, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
+OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
 
 
 def optimizer_from(value: "str | Mapping[str, Any] | Optimizer") -> Optimizer:

@@ -204,6 +204,7 @@ class Training:
             self._values, self._weights, self._predictions = [], [], []
         for batch in self.batches.epoch(self.epoch + 1, self.step):
             value, predictions = net.accumulate(batch.X, batch.T, batch.c, self._masks())
+            value = self.penalize(value, batch.weight)
             self._update()
             self._values.append(value)
             self._weights.append(batch.weight)
@@ -215,6 +216,10 @@ class Training:
                 if self._stop:
                     return None
         return self._finish_epoch(started)
+
+    def penalize(self, value, weight: float):
+        """For a subclass: add a penalty to the loss `value` and to `network.gradient`, for a batch of `weight`."""
+        return value
 
     def _masks(self):
         """The generator of this step's dropout masks: a function of (seed, epoch, step)."""

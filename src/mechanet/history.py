@@ -50,6 +50,7 @@ class History(Sequence[Epoch]):
         self._epochs = list(epochs)
 
     def append(self, epoch: Epoch) -> None:
+        """Add the epoch that followed the last."""
         self._epochs.append(epoch)
 
     @overload

@@ -20,6 +20,7 @@ class Initializer:
         raise NotImplementedError
 
     def config(self) -> dict:
+        """Name and options, as plain data that `initializer_from` takes back."""
         return {"name": type(self).__name__, **asdict(self)}
 
 

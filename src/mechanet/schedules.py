@@ -20,6 +20,7 @@ class Schedule:
         raise NotImplementedError
 
     def config(self) -> dict:
+        """Name and options, as plain data that `schedule_from` takes back."""
         options = {f.name: getattr(self, f.name) for f in fields(self)}
         return {"name": type(self).__name__} | {
             key: value.config() if isinstance(value, Schedule) else value for key, value in options.items()

@@ -16,6 +16,7 @@ class _Activation(Layer):
     pair: ClassVar[tuple[Callable, Callable]]
 
     def options(self) -> dict[str, float]:
+        """What the pair of functions takes beside the arrays."""
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
     def forward(self, X, rng=None):
@@ -124,6 +125,7 @@ class Activation(_Activation):
 
     @property
     def pair(self):  # type: ignore[override]
+        """The two functions."""
         return self.function, self.derivative
 
     def options(self):

@@ -309,6 +309,18 @@ def test_resuming_elsewhere(place, rng, tmp_path):
     )
 
 
+def test_resuming_with_batches(rng, tmp_path):
+    """From the middle of an epoch of an iterable: the batches done are passed over, and their rows counted."""
+    x, y = clouds(rng, 40)
+    batches = [(x[i : i + 8], y[i : i + 8]) for i in range(0, 40, 8)]
+    training = mn.Training(small(), batches)
+    list(training.epochs(3, on_step=lambda t: t.save(tmp_path / "state") if t.updates == 8 else None))
+    resumed = mn.Training.resume(tmp_path / "state", batches)
+    finish(resumed)
+    np.testing.assert_array_equal(resumed.network.parameters, training.network.parameters)
+    assert resumed.history.column("accuracy") == training.history.column("accuracy")
+
+
 def test_a_state_does_not_go_with_other_data(rng, tmp_path):
     x, y = clouds(rng, 40)
     training = mn.Training(small(), x, y)

@@ -38,6 +38,7 @@ class ArrayBatches:
         self.host_weights = weights
         self.weights = None if weights is None else self.backend.asarray(weights, network.parameters.dtype)
         self._even: dict[int, Any] = {}
+        self._order: tuple[int, Any] = (0, None)
 
     def inputs(self, x):
         """The rows of `x`, checked, where they are best gathered from."""
@@ -72,9 +73,11 @@ class ArrayBatches:
 
     def order(self, number: int):
         """The order of the rows in epoch `number`, on the host."""
-        if self.shuffle and self.batch_size < self.rows:
-            return mechanet.backend.generator(self.seed, number).permutation(self.rows)
-        return mechanet.backend.in_order(self.rows)
+        if self._order[0] != number:
+            shuffled = self.shuffle and self.batch_size < self.rows
+            rng = mechanet.backend.generator(self.seed, number)
+            self._order = number, rng.permutation(self.rows) if shuffled else mechanet.backend.in_order(self.rows)
+        return self._order[1]
 
     def truth(self, number: int, count: int):
         """The labels of the first `count` rows of epoch `number`, in its order, on the device."""
@@ -125,13 +128,13 @@ class IterableBatches:
                     "expected batches (x, y) or (x, y, sample_weight). "
                     f"Received: batch {count} of type {type(batch).__name__}."
                 )
-            if count <= start:
-                continue
             x, y, weight = batch if len(batch) == 3 else (*batch, None)
             X, T, c = self.network.check_batch(x, y, weight)
             backend = self.network.backend
             if self.network.loss.classifies:
                 self._labels.append(self.network.loss.truth(backend.xp, T))
+            if count <= start:
+                continue
             total = float(X.shape[0]) if weight is None else float(mechanet.backend.to_host(weight).sum())
             yield Batch(backend.asarray(X), T, c, total)
         if count == 0:

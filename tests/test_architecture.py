@@ -26,7 +26,7 @@ SRC = Path(mn.__file__).parent
 LEVELS: list[tuple[float, set[str]]] = [
     (0, {"backend", "checks", "storage", "cuda_kernels"}),
     (1, {"activations", "initializers", "schedules", "datasets"}),
-    (1.5, {"losses", "optimizers"}),
+    (1.5, {"losses", "poisson", "optimizers"}),
     (2, {"layers"}),
     (3, {"network", "network_file", "summary"}),
     (4, {"batches", "history", "training", "training_state", "checkpoints", "gradcheck", "explain"}),
@@ -35,6 +35,7 @@ LEVELS: list[tuple[float, set[str]]] = [
 ]
 SAME_LEVEL: dict[str, set[str]] = {
     "backend": {"checks"},
+    "poisson": {"losses"},
     "network": {"network_file", "summary"},
     "training_state": {"history"},
     "training": {"batches", "history", "training_state"},
@@ -42,7 +43,8 @@ SAME_LEVEL: dict[str, set[str]] = {
 }
 
 # The one source of the mathematics: no array library by name, no branch on the device.
-MATHEMATICS = ("activations", "initializers", "layers", "losses", "network", "optimizers", "schedules")
+MATHEMATICS = ("activations", "initializers", "layers", "losses", "network", "optimizers", "poisson",
+               "schedules")  # fmt: skip
 ARRAY_LIBRARIES = {"numpy", "cupy", "torch", "jax", "array_api_strict"}
 MAY_NAME_CUPY = {"backend", "cuda_kernels"}
 
@@ -261,16 +263,16 @@ def test_an_import_loads_no_optional_package():
 
 
 def test_an_import_is_quick(record_property):
-    """At most 60 ms over `import numpy`; on a machine that is slow or busy, half as much again as NumPy itself."""
+    """At most 60 ms of CPU over `import numpy`; on a machine that is slow or busy, at most what NumPy itself takes."""
     code = (
-        "from time import perf_counter as now\n"
+        "from time import process_time as now\n"
         "start = now(); import numpy; between = now(); import mechanet; print(between - start, now() - between)"
     )
     best = {"numpy": 1e9, "mechanet": 1e9}
     for _ in range(12):  # the least of several: what other processes take away only ever adds
         numpy_took, mechanet_took = map(float, python(code).split())
         best["numpy"], best["mechanet"] = min(best["numpy"], numpy_took), min(best["mechanet"], mechanet_took)
-        limit = max(0.060, 1.5 * best["numpy"])
+        limit = max(0.060, best["numpy"])
         if best["mechanet"] <= 0.060:
             break
     record_property("import numpy, ms", round(1000 * best["numpy"]))

@@ -29,6 +29,7 @@ class _Normal(Initializer):
         return rng.normal(0.0, math.sqrt(self.variance(n_in, n_out)), shape)
 
     def variance(self, n_in: int, n_out: int) -> float:
+        """The variance of an entry, a function of the fans."""
         raise NotImplementedError
 
 

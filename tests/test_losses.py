@@ -246,3 +246,15 @@ def test_wrong_class_weights(weight, text):
     with pytest.raises(ValueError) as caught:
         net.evaluate(np.zeros((2, 2)), [0, 0])
     assert text in str(caught.value)
+
+
+def test_many_classes_take_no_table_of_all_their_target_rows(rng):
+    net = mn.Network([mn.Dense(3000)], (4,), mn.CrossEntropy(label_smoothing=0.1), "float64", seed=1)
+    x, y = rng.normal(size=(5, 4)), rng.integers(0, 3000, 5)
+    assert net.loss.target_rows is None  # it would take 72 MB; for 100,000 classes 40 GB
+    T = np.full((5, 3000), 0.1 / 3000)
+    T[np.arange(5), y] += 0.9
+    Z = net.forward(x)
+    P = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(float(net.loss_and_gradient(x, y)), -(T * np.log(P)).sum() / 5, rtol=1e-12)
+    np.testing.assert_allclose(net.layers[0].db, (P - T).sum(axis=0) / 5, atol=1e-14)

@@ -13,8 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
-from mechanet import checks
+from mechanet import checks, class_weights
 from mechanet.activations import sigmoid
+
+TABLE_ROWS = 2048  # classes up to which all k × k entries of the target rows are kept: k² grows out of hand
 
 
 def identity(xp, Z):
@@ -110,17 +112,21 @@ class CrossEntropy(Loss):
     label_smoothing: float = 0.0
     class_weight: Sequence[float] | Mapping[int, float] | None = None
     target_rows: Any = field(default=None, init=False, repr=False, compare=False)
+    device: Any = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         checks.real("label_smoothing", self.label_smoothing, 0.0, 1.0, open_high=True)
 
     def config(self):
         return {"name": self.name, "label_smoothing": self.label_smoothing,
-                "class_weight": _plain_weights(self.class_weight)}  # fmt: skip
+                "class_weight": class_weights.to_plain(self.class_weight)}  # fmt: skip
 
     def bind(self, backend, outputs, dtype):
         """Prepare the k possible target rows, (1 - ε) I + ε / k: row j is the target of label j."""
         bound = copy.copy(self)
+        object.__setattr__(bound, "device", backend.device)
+        if outputs > TABLE_ROWS:
+            return bound
         rows = backend.xp.eye(outputs, dtype=dtype, device=backend.device)
         if self.label_smoothing:
             rows = (1.0 - self.label_smoothing) * rows + self.label_smoothing / outputs
@@ -133,7 +139,7 @@ class CrossEntropy(Loss):
             y = y[:, 0]
         if y.ndim == 1:
             labels = _check_labels(y, outputs)
-            return labels, _weights_of(self.class_weight, labels, outputs)
+            return labels, class_weights.of_rows(self.class_weight, labels, outputs)
         y = self._targets_like_outputs(y, outputs)
         if ((y < 0) | (y > 1)).any() or (abs(y.sum(axis=1) - 1.0) > 1e-3).any():
             at = int((((y < 0) | (y > 1)).any(axis=1) | (abs(y.sum(axis=1) - 1.0) > 1e-3)).argmax())
@@ -141,10 +147,11 @@ class CrossEntropy(Loss):
                 "cross_entropy expects rows of y to be probabilities that sum to 1 (or integer labels). "
                 f"Received: y[{at}]={y[at].tolist()}."
             )
-        return y / y.sum(axis=1, keepdims=True), _weights_of(self.class_weight, y.argmax(axis=1), outputs)
+        weights = class_weights.of_rows(self.class_weight, y.argmax(axis=1), outputs)
+        return y / y.sum(axis=1, keepdims=True), weights
 
     def __call__(self, xp, Z, T, c):
-        T = self._target(xp, T)
+        T = self._target(xp, T, Z)
         Z = Z - xp.max(Z, axis=1, keepdims=True)
         E = xp.exp(Z)
         S = xp.sum(E, axis=1, keepdims=True)  # (m, 1)
@@ -152,9 +159,12 @@ class CrossEntropy(Loss):
         losses = xp.log(S[:, 0]) - xp.vecdot(T, Z)  # (m,): -Σ_k T log P, since log P = Z - log S and Σ_k T = 1
         return xp.vecdot(c, losses), c[:, None] * (P - T)
 
-    def _target(self, xp, T):
+    def _target(self, xp, T, Z):
         if T.ndim == 1:
-            return xp.take(self.target_rows, T, axis=0)  # (m,) -> (m, k)
+            if self.target_rows is not None:
+                return xp.take(self.target_rows, T, axis=0)  # (m,) -> (m, k)
+            labels = xp.arange(Z.shape[1], dtype=T.dtype, device=self.device)
+            T = xp.astype(T[:, None] == labels, Z.dtype)  # (m,) -> (m, k)
         if self.label_smoothing:
             return (1.0 - self.label_smoothing) * T + self.label_smoothing / T.shape[1]
         return T
@@ -195,7 +205,7 @@ class BinaryCrossEntropy(Loss):
     class_weight: Sequence[float] | Mapping[int, float] | None = None
 
     def config(self):
-        return {"name": self.name, "class_weight": _plain_weights(self.class_weight)}
+        return {"name": self.name, "class_weight": class_weights.to_plain(self.class_weight)}
 
     def check_targets(self, y, outputs):
         y = self._targets_like_outputs(y, outputs)
@@ -211,7 +221,7 @@ class BinaryCrossEntropy(Loss):
                 f"class_weight of binary_cross_entropy expects one output. Received: {outputs} outputs. "
                 "Pass sample_weight instead."
             )
-        return y, _weights_of(self.class_weight, (y[:, 0] > 0.5).astype("int64"), 2)
+        return y, class_weights.of_rows(self.class_weight, (y[:, 0] > 0.5).astype("int64"), 2)
 
     def __call__(self, xp, Z, T, c):
         losses = xp.maximum(Z, 0.0) - T * Z + xp.log1p(xp.exp(-xp.abs(Z)))
@@ -299,37 +309,6 @@ def _check_labels(y, classes):
     return y.astype("int64", copy=False)
 
 
-def _plain_weights(class_weight):
-    """Class weights as plain data; a mapping becomes pairs, since JSON has no integer keys."""
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, Mapping):
-        return [[int(label), float(weight)] for label, weight in class_weight.items()]
-    return [float(weight) for weight in class_weight]
-
-
-def _weights_of(class_weight, labels, classes):
-    """The weight of each row's class, float64 (m,), or None without class weights."""
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, Mapping):
-        unknown = [label for label in class_weight if label not in range(classes)]
-        if unknown:
-            raise ValueError(
-                f"class_weight expects labels from 0 to {classes - 1}. Received: label {unknown[0]!r}."
-            )
-        table = [class_weight.get(label, 1.0) for label in range(classes)]
-    else:
-        table = list(class_weight)
-    if len(table) != classes:
-        raise ValueError(f"class_weight expects {classes} numbers, one a class. Received: {len(table)}.")
-    table = [checks.real("class_weight", weight, 0.0) for weight in table]
-    weights = labels.astype("float64")
-    for label, weight in enumerate(table):
-        weights[labels == label] = weight
-    return weights
-
-
 LOSSES: dict[str, type[Loss]] = {x.name: x for x in (CrossEntropy, BinaryCrossEntropy, SquaredError, Huber)}
 
 
@@ -344,7 +323,6 @@ def loss_from_config(config: Mapping[str, Any]) -> Loss:
     """Return the loss that `Loss.config` described."""
     options = dict(config)
     kind = LOSSES[checks.one_of("loss", options.pop("name", None), LOSSES)]
-    weights = options.get("class_weight")
-    if weights and isinstance(weights[0], (list, tuple)):
-        options["class_weight"] = {int(label): float(weight) for label, weight in weights}
+    if "class_weight" in options:
+        options["class_weight"] = class_weights.from_plain(options["class_weight"])
     return kind(**options)

@@ -64,7 +64,7 @@ def real(name: str, value: Any, low: float = -math.inf, high: float = math.inf, 
         raise TypeError(f"{name} expects a number. Received: {name}={value!r}.")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise TypeError(f"{name} expects a number. Received: {name}={value!r}.") from None
     below = number <= low if open_low else number < low
     above = number >= high if open_high else number > high

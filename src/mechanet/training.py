@@ -338,6 +338,6 @@ class Training:
             options = training_state.options_of(header)
             training = cls(network, x, y, validation=validation, sample_weight=sample_weight, **options)
             training_state.restore(training, arrays, header)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise ValueError(f"{path}: this training cannot go on. {error}") from error
         return training

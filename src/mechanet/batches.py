@@ -11,12 +11,25 @@ from mechanet import checks
 
 @dataclass(slots=True)
 class Batch:
-    """Inputs X, targets T, row weights c that sum to 1 (on the device); and what the batch weighs in the epoch."""
+    """What a step is made from.
+
+    Attributes
+    ----------
+    X : array
+        The batch's inputs; with `rows`, the inputs of all the data.
+    T, c : array (m, ...) and (m,)
+        Targets, and weights of the rows that sum to 1, on the device.
+    weight : float
+        What the batch weighs in the epoch.
+    rows : array (m,) or None
+        The numbers of the batch's rows in X, on the device.
+    """
 
     X: Any
     T: Any
     c: Any
     weight: float
+    rows: Any = None
 
 
 class ArrayBatches:
@@ -56,7 +69,7 @@ class ArrayBatches:
         """The batches of epoch `number` (from 1), from the batch `start` (from 0) on."""
         if self.batch_size == self.rows:
             if start == 0:
-                yield self._batch(self.X, self.T, self.weights, self.host_weights)
+                yield self._batch(self.X, None, self.T, self.weights, self.host_weights)
             return
         order = self.order(number)
         on_device = self.backend.asarray(order)
@@ -64,12 +77,14 @@ class ArrayBatches:
         for first in range(start * self.batch_size, self.rows, self.batch_size):
             last = min(first + self.batch_size, self.rows)
             rows, here = on_device[first:last], order[first:last]
-            X = self.xp.take(self.X, rows, axis=0) if gather_here else self.backend.asarray(self.X[here])
+            # Where the data is on the device, the network takes the rows itself.
+            X, taken = (self.X, rows) if gather_here else (self.backend.asarray(self.X[here]), None)
             T = self.xp.take(self.T, rows, axis=0)
             if self.weights is None:
-                yield self._batch(X, T, None, None)
+                yield self._batch(X, taken, T, None, None)
             else:
-                yield self._batch(X, T, self.xp.take(self.weights, rows, axis=0), self.host_weights[here])
+                weights = self.xp.take(self.weights, rows, axis=0)
+                yield self._batch(X, taken, T, weights, self.host_weights[here])
 
     def order(self, number: int):
         """The order of the rows in epoch `number`, on the host."""
@@ -79,23 +94,16 @@ class ArrayBatches:
             self._order = number, rng.permutation(self.rows) if shuffled else mechanet.backend.in_order(self.rows)
         return self._order[1]
 
-    def truth(self, number: int, count: int):
-        """The labels of the first `count` rows of epoch `number`, in its order, on the device."""
-        T = self.T
-        if self.shuffle and self.batch_size < self.rows:
-            T = self.xp.take(T, self.backend.asarray(self.order(number)), axis=0)
-        return self.network.loss.truth(self.xp, T[:count, ...])
-
-    def _batch(self, X, T, weights, host_weights) -> Batch:
+    def _batch(self, X, rows, T, weights, host_weights) -> Batch:
         if weights is None:
-            rows = X.shape[0]
-            if rows not in self._even:
+            m = T.shape[0]
+            if m not in self._even:
                 dtype, device = self.network.parameters.dtype, self.backend.device
-                self._even[rows] = self.xp.full((rows,), 1.0 / rows, dtype=dtype, device=device)
-            return Batch(X, T, self._even[rows], float(rows))
+                self._even[m] = self.xp.full((m,), 1.0 / m, dtype=dtype, device=device)
+            return Batch(X, T, self._even[m], float(m), rows)
         # A batch of rows that all weigh nothing counts for nothing; 0 / 0 would not.
         total = float(host_weights.sum())
-        return Batch(X, T, weights / total if total > 0 else weights, total)
+        return Batch(X, T, weights / total if total > 0 else weights, total, rows)
 
 
 class IterableBatches:
@@ -109,7 +117,6 @@ class IterableBatches:
         self.network = network
         self.batches = batches
         self._one_shot = isinstance(batches, Iterator)
-        self._labels: list[Any] = []
 
     def __len__(self) -> int:
         return 0  # unknown before it is run through
@@ -120,7 +127,6 @@ class IterableBatches:
                 "expected batches that can be run through once an epoch. Received: an iterator, which is used up "
                 "after the first. Pass a list, or a function that returns a new iterator."
             )
-        self._labels = []
         count = 0
         for count, batch in enumerate(self.batches() if callable(self.batches) else self.batches, 1):
             if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
@@ -128,20 +134,15 @@ class IterableBatches:
                     "expected batches (x, y) or (x, y, sample_weight). "
                     f"Received: batch {count} of type {type(batch).__name__}."
                 )
+            if count <= start:
+                continue
             x, y, weight = batch if len(batch) == 3 else (*batch, None)
             X, T, c = self.network.check_batch(x, y, weight)
             backend = self.network.backend
-            if self.network.loss.classifies:
-                self._labels.append(self.network.loss.truth(backend.xp, T))
-            if count <= start:
-                continue
             total = float(X.shape[0]) if weight is None else float(mechanet.backend.to_host(weight).sum())
             yield Batch(backend.asarray(X), T, c, total)
         if count == 0:
             raise ValueError("expected at least one batch an epoch. Received: none.")
-
-    def truth(self, number: int, count: int):
-        return self.network.xp.concat(self._labels, axis=0)
 
 
 def batches_from(network, x, y, sample_weight, batch_size, shuffle, seed) -> ArrayBatches | IterableBatches:

@@ -56,6 +56,12 @@ class Loss:
         """The labels that targets T stand for, to be compared with `labels`, for the losses that classify."""
         raise NotImplementedError
 
+    def measure(self, xp, Z, T, c):
+        """The value (0-d), dZ (m, k), and the number of right decisions (0-d; None for a regression)."""
+        value, dZ = self(xp, Z, T, c)
+        right = xp.count_nonzero(self.labels(xp, Z) == self.truth(xp, T)) if self.classifies else None
+        return value, dZ, right
+
     def decisions(self, outputs: int) -> int:
         """How many decisions a row asks for: its accuracy is the share of right ones."""
         return 1

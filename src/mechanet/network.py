@@ -7,7 +7,7 @@ from typing import Any
 
 import mechanet.backend
 from mechanet import checks, network_file, summary
-from mechanet.layers import Layer, chain_shapes
+from mechanet.layers import Gather, Layer, chain_shapes
 from mechanet.losses import loss_from
 
 
@@ -71,8 +71,12 @@ class Network:
             self.layers = self._bind(shapes)
             self.loss = loss_from(loss).bind(self.backend, self.output_shape[0], self._dtype)
             self._initialize()
-        trained = [i for i, layer in enumerate(self.layers) if layer.parameters]
-        self._first_trained = trained[0] if trained else len(self.layers)
+            # What runs: the same mathematics, in fewer steps where the device has them.
+            gather = Gather(self._dtype).bind(self.backend, self.input_shape, {}, {})
+            self._steps = self.backend.fused((gather, *self.layers))
+            self._measure = self.backend.fused(self.loss).measure
+        trained = [i for i, step in enumerate(self._steps) if step.parameters]
+        self._first_trained = trained[0] if trained else len(self._steps)
         row = [self.input_shape, *(layer.output_shape for layer in self.layers)]
         row_bytes = sum(math.prod(shape) for shape in row) * (8 if self.dtype == "float64" else 4)
         self.block_rows = max(512, self.backend.block_bytes // row_bytes)
@@ -108,18 +112,17 @@ class Network:
 
     # The mechanics: device arrays in, device arrays out, nothing checked.
 
-    def run(self, X, rng=None) -> tuple[Any, list]:
-        """Forward: raw scores Z (m, k), and each layer's cache for `run_back`.
+    def run(self, X, rng=None, rows=None) -> tuple[Any, list]:
+        """Forward: raw scores Z (m, k), and each step's cache for `run_back`.
 
-        X is an array of the network's device and input shape, of any number type; `rng` is given in training.
+        X is an array of the network's device and input shape, of any number type; `rows` are the numbers of the
+        rows to run on, all without it; `rng` is given in training.
         """
-        if X.dtype != self._dtype:
-            X = self.xp.astype(X, self._dtype)
-        caches = []
-        for layer in self.layers:
-            X, cache = layer.forward(X, rng)
+        A, caches = (X, rows), []
+        for step in self._steps:
+            A, cache = step.forward(A, rng)
             caches.append(cache)
-        return X, caches
+        return A, caches
 
     def run_back(self, dZ, caches, input_gradient: bool = False):
         """Backward: fill `gradient` from dZ (m, k); return dX with `input_gradient`.
@@ -127,19 +130,20 @@ class Network:
         Without it, the way back ends at the first layer that has parameters: nobody needs what lies before.
         """
         last = 0 if input_gradient else self._first_trained
-        for i in range(len(self.layers) - 1, last - 1, -1):
-            dZ = self.layers[i].backward(dZ, caches[i], input_gradient or i > last)
+        for i in range(len(self._steps) - 1, last - 1, -1):
+            dZ = self._steps[i].backward(dZ, caches[i], input_gradient or i > last)
         return dZ
 
-    def run_both(self, X, T, c, rng=None) -> tuple[Any, Any]:
-        """Forward, loss, backward: fill `gradient`, return the loss (0-d) and the raw scores Z (m, k).
+    def run_both(self, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
+        """Forward, loss, backward: fill `gradient`; return the loss and the number of right decisions, both 0-d.
 
-        T holds targets as `check_targets` gave them, c (m,) the weights of the rows, which sum to 1.
+        T holds the rows' targets as `check_targets` gave them, c (m,) their weights, which sum to 1. A regression
+        has None in place of right decisions.
         """
-        Z, caches = self.run(X, rng)
-        value, dZ = self.loss(self.xp, Z, T, c)
+        Z, caches = self.run(X, rng, rows)
+        value, dZ, right = self._measure(self.xp, Z, T, c)
         self.run_back(dZ, caches)
-        return value, Z
+        return value, right
 
     # The doors: arrays of any library in, checked; results where the input lives.
 
@@ -179,10 +183,10 @@ class Network:
         """
         with self.backend.current():
             X, T, c = self.check_batch(x, y, sample_weight)
-            value, hits = self.measure(X, T, c)
+            value, right = self.measure(X, T, c)
             measured = {"loss": float(value)}
             if self.loss.classifies:
-                measured["accuracy"] = float(hits) / (X.shape[0] * self.loss.decisions(self.output_shape[0]))
+                measured["accuracy"] = float(right) / (X.shape[0] * self.loss.decisions(self.output_shape[0]))
         return measured
 
     def loss_and_gradient(self, x, y, sample_weight=None):
@@ -195,32 +199,29 @@ class Network:
             X, T, c = self.check_batch(x, y, sample_weight)
             return self.accumulate(X, T, c)[0]
 
-    def accumulate(self, X, T, c, rng=None) -> tuple[Any, Any]:
-        """`run_both` in blocks of rows: the loss (0-d) and the predictions, with `gradient` their sum."""
-        rows = X.shape[0]
-        if rows <= self.block_rows:
-            value, Z = self.run_both(self.backend.asarray(X), T, c, rng)
-            return value, self.loss.labels(self.xp, Z)
-        value, predictions, total = 0.0, [], self.xp.zeros_like(self.gradient)
-        for block in self.blocks(rows):
-            part, Z = self.run_both(self.backend.asarray(X[block, ...]), T[block, ...], c[block], rng)
-            value = value + part
+    def accumulate(self, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
+        """`run_both` in blocks of rows, whose losses, right decisions and gradients add up."""
+        if T.shape[0] <= self.block_rows:
+            return self.run_both(self.backend.asarray(X), T, c, rng, rows)
+        value, right, total = 0.0, 0, self.xp.zeros_like(self.gradient)
+        for block in self.blocks(T.shape[0]):
+            if rows is None:
+                part = self.run_both(self.backend.asarray(X[block, ...]), T[block, ...], c[block], rng)
+            else:
+                part = self.run_both(X, T[block, ...], c[block], rng, rows[block])
+            value, right = value + part[0], _sum(right, part[1])
             total += self.gradient
-            predictions.append(self.loss.labels(self.xp, Z))
         self.gradient[...] = total
-        return value, self.xp.concat(predictions, axis=0)
+        return value, right
 
     def measure(self, X, T, c) -> tuple[Any, Any]:
         """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
-        value, hits = 0.0, 0
+        value, right = 0.0, 0
         for block in self.blocks(X.shape[0]):
             Z, _ = self.run(self.backend.asarray(X[block, ...]))
-            T_block = T[block, ...]
-            value = value + self.loss(self.xp, Z, T_block, c[block])[0]
-            if self.loss.classifies:
-                right = self.loss.labels(self.xp, Z) == self.loss.truth(self.xp, T_block)
-                hits = hits + self.xp.count_nonzero(right)
-        return value, hits
+            part, _, right_part = self._measure(self.xp, Z, T[block, ...], c[block])
+            value, right = value + part, _sum(right, right_part)
+        return value, right
 
     def _scores(self, X):
         if X.shape[0] <= self.block_rows:
@@ -347,6 +348,10 @@ def _rebuild(kind, options, theta) -> Network:
     with network.backend.current():
         network.parameters[...] = network.backend.asarray(theta)
     return network
+
+
+def _sum(right, part):
+    return None if part is None else right + part
 
 
 def _check_layers(layers) -> Iterator[Layer]:

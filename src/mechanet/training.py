@@ -127,12 +127,15 @@ class Training:
             self._decay = self._decay_vector() if self.optimizer.weight_decay else None
             self._epoch_start = zeros(network.parameters)
             self._best: Any = None
+        self._step = network.backend.fused(self.optimizer).step
+        self._clip = network.backend.fused(clip)
         self._draws = any(layer.kind == "regularizer" for layer in network.layers)
         self.history = History()
 
         # Where the training is: together with the vectors, all that a saved state holds.
         self.epoch = 0
         self.step = 0
+        self.seen = 0
         self.updates = 0
         self._rate = self.optimizer.learning_rate
         self.planned = 0
@@ -143,7 +146,7 @@ class Training:
         self._stop = False
         self._values: list[Any] = []
         self._weights: list[float] = []
-        self._predictions: list[Any] = []
+        self._right: list[Any] = []
 
     def _check_validation(self, x, y, sample_weight=None):
         X, T, c = self.network.check_batch(x, y, sample_weight)
@@ -201,16 +204,17 @@ class Training:
         net, started = self.network, time.perf_counter()
         if self.step == 0:
             self._epoch_start[...] = net.parameters
-            self._values, self._weights, self._predictions = [], [], []
+            self._values, self._weights, self._right, self.seen = [], [], [], 0
         for batch in self.batches.epoch(self.epoch + 1, self.step):
-            value, predictions = net.accumulate(batch.X, batch.T, batch.c, self._masks())
+            value, right = net.accumulate(batch.X, batch.T, batch.c, self._masks(), batch.rows)
             value = self.penalize(value, batch.weight)
             self._update()
             self._values.append(value)
             self._weights.append(batch.weight)
-            if net.loss.classifies:
-                self._predictions.append(predictions)
+            if right is not None:
+                self._right.append(right)
             self.step += 1
+            self.seen += batch.T.shape[0]
             if on_step is not None:
                 on_step(self)
                 if self._stop:
@@ -230,10 +234,8 @@ class Training:
         self.updates += 1
         self._rate = self.learning_rate()
         if self.gradient_clip is not None:
-            clip(net.xp, net.gradient, self.gradient_clip)
-        self.optimizer.step(
-            net.xp, net.parameters, net.gradient, self.state, self._rate, self.updates, self._decay
-        )
+            self._clip(net.xp, net.gradient, self.gradient_clip)
+        self._step(net.xp, net.parameters, net.gradient, self.state, self._rate, self.updates, self._decay)
 
     def learning_rate(self) -> float:
         """α of the step under way: the optimizer's rate times the schedule's factor.
@@ -250,11 +252,9 @@ class Training:
         rate = self._rate
         measured = [xp.all(xp.isfinite(net.parameters)), xp.max(xp.abs(net.gradient))]
         if net.loss.classifies:
-            predictions = xp.concat(self._predictions, axis=0)
-            right = predictions == self.batches.truth(self.epoch + 1, predictions.shape[0])
-            measured.append(xp.count_nonzero(right))
+            measured.append(xp.sum(xp.stack(self._right)))
         if self.validation is not None:
-            measured.extend(net.measure(*self.validation))
+            measured.extend(m for m in net.measure(*self.validation) if m is not None)
         scalars = [xp.astype(xp.asarray(m, device=net.backend.device), xp.float64) for m in measured]
         # The one transfer of an epoch: all that was measured on the device comes over together.
         losses = xp.astype(xp.stack(self._values), xp.float64)
@@ -269,7 +269,7 @@ class Training:
         accuracy = validation_loss = validation_accuracy = None
         decisions = net.loss.decisions(net.output_shape[0])
         if net.loss.classifies:
-            accuracy = rest.pop(0) / (predictions.shape[0] * decisions)
+            accuracy = rest.pop(0) / (self.seen * decisions)
         if self.validation is not None:
             validation_loss = rest[0]
             if net.loss.classifies:

@@ -11,7 +11,9 @@ from mechanet.history import Epoch, History
 FILE_FORMAT = "mechanet training"
 FILE_VERSION = 1
 QUANTITIES = tuple(field.name for field in fields(Epoch))
-PROGRESS = ("epoch", "step", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate")
+PROGRESS = (
+    "epoch", "step", "seen", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate",
+)  # fmt: skip
 
 
 def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -24,8 +26,8 @@ def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
     with net.backend.current():
         if training.step:
             vectors["values"] = net.xp.stack(training._values)
-            if training._predictions:
-                vectors["predictions"] = net.xp.concat(training._predictions, axis=0)
+            if training._right:
+                vectors["right"] = net.xp.stack(training._right)
         arrays = net.named_parameters() | {name: net.backend.to_host(vector) for name, vector in vectors.items()}
     # What grows with the training goes into arrays: a header has a limit.
     arrays["history"] = _history_array(training.history)
@@ -99,11 +101,8 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
             values = net.backend.asarray(_vector(arrays, "values", training.step, net.dtype))
             training._values = [values[i] for i in range(training.step)]
             if net.loss.classifies:
-                predictions = arrays["predictions"]
-                done = min(training.step * (batches.batch_size or math.inf), batches.rows or math.inf)
-                if predictions.dtype != "int64" or (not math.isinf(done) and predictions.shape[0] != done):
-                    raise ValueError(f"expected {done} predictions. Received: shape {predictions.shape}.")
-                training._predictions = [net.backend.asarray(predictions)]
+                right = net.backend.asarray(_vector(arrays, "right", training.step, "int64"))
+                training._right = [right[i] for i in range(training.step)]
 
 
 def _history_array(history):

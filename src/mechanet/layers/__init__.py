@@ -15,6 +15,7 @@ from mechanet.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, S
 from mechanet.layers.base import Layer, chain_shapes
 from mechanet.layers.dense import Dense
 from mechanet.layers.dropout import Dropout
+from mechanet.layers.gather import Gather
 from mechanet.layers.shape import Flatten, Reshape, Scale
 
 LAYERS = {
@@ -31,4 +32,4 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
     return LAYERS[checks.one_of("layer", options.pop("layer", None), LAYERS)](**options)
 
 
-__all__ = [*LAYERS, "LAYERS", "Activation", "Layer", "chain_shapes", "layer_from_config"]
+__all__ = [*LAYERS, "LAYERS", "Activation", "Gather", "Layer", "chain_shapes", "layer_from_config"]

@@ -12,6 +12,7 @@ the type of numbers here), m rows of n columns.
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import cupy
@@ -441,7 +442,7 @@ def _clip(xp, gradient, limit):
 
 # ---- the look-up
 
-TWINS = {
+TWINS: dict[str, Callable[[Any], Any]] = {
     "losses.CrossEntropy": _CrossEntropy,
     "optimizers.SGD": functools.partial(_Optimizer, _sgd),
     "optimizers.RMSProp": functools.partial(_Optimizer, _rmsprop),

@@ -51,7 +51,6 @@ class ArrayBatches:
         self.host_weights = weights
         self.weights = None if weights is None else self.backend.asarray(weights, network.parameters.dtype)
         self._even: dict[int, Any] = {}
-        self._order: tuple[int, Any] = (0, None)
 
     def inputs(self, x):
         """The rows of `x`, checked, where they are best gathered from."""
@@ -88,11 +87,9 @@ class ArrayBatches:
 
     def order(self, number: int):
         """The order of the rows in epoch `number`, on the host."""
-        if self._order[0] != number:
-            shuffled = self.shuffle and self.batch_size < self.rows
-            rng = mechanet.backend.generator(self.seed, number)
-            self._order = number, rng.permutation(self.rows) if shuffled else mechanet.backend.in_order(self.rows)
-        return self._order[1]
+        if self.shuffle and self.batch_size < self.rows:
+            return mechanet.backend.generator(self.seed, number).permutation(self.rows)
+        return mechanet.backend.in_order(self.rows)
 
     def _batch(self, X, rows, T, weights, host_weights) -> Batch:
         if weights is None:

@@ -6,6 +6,7 @@ from typing import Any
 from mechanet import initializers, losses, optimizers, schedules
 from mechanet.backend import Device, DeviceError, devices
 from mechanet.checks import DivergenceError
+from mechanet.fitting import fit
 from mechanet.gradcheck import check_gradients
 from mechanet.history import Epoch, History
 from mechanet.layers import (
@@ -76,6 +77,7 @@ __all__ = [
     "datasets",
     "devices",
     "estimators",
+    "fit",
     "initializers",
     "losses",
     "optimizers",

@@ -11,10 +11,16 @@ FILE_FORMAT = "mechanet network"
 FILE_VERSION = 1
 
 
-def write(network, path) -> None:
-    """Write a network; see `Network.save`."""
+def write(network, path, notes: dict[str, Any] | None = None) -> None:
+    """Write a network; see `Network.save`. Notes are plain data for people, which `read` does not look at."""
     header = {"format": FILE_FORMAT, "version": FILE_VERSION, "network": network.config()}
-    storage.write(path, network.named_parameters(), header)
+    storage.write(path, network.named_parameters(), header | ({"notes": notes} if notes else {}))
+
+
+def notes(path) -> dict[str, Any]:
+    """The notes that stand beside a network, or none; for errors see `Network.load`."""
+    found = storage.read(path)[1].get("notes")
+    return found if isinstance(found, dict) else {}
 
 
 def read(kind, path, device, xp, allow_nonfinite: bool):

@@ -24,7 +24,7 @@ SRC = Path(mn.__file__).parent
 
 # The levels of the house, docs/architecture.md: an import points to a lower level. A package stands on one level.
 LEVELS: list[tuple[float, set[str]]] = [
-    (0, {"backend", "checks", "storage", "cuda_kernels"}),
+    (0, {"backend", "checks", "storage", "cuda_kernels", "notebook"}),
     (1, {"activations", "initializers", "schedules", "datasets"}),
     (1.5, {"losses", "poisson", "optimizers"}),
     (2, {"layers"}),
@@ -37,6 +37,7 @@ SAME_LEVEL: dict[str, set[str]] = {
     "backend": {"checks"},
     "poisson": {"losses"},
     "network": {"network_file", "summary"},
+    "explain": {"gradcheck"},
     "training_state": {"history"},
     "training": {"batches", "history", "training_state"},
     "checkpoints": {"history", "training", "training_state"},

@@ -6,6 +6,7 @@ from typing import Any
 from mechanet import initializers, losses, optimizers, schedules
 from mechanet.backend import Device, DeviceError, devices
 from mechanet.checks import DivergenceError
+from mechanet.explain import Explanation, explain
 from mechanet.fitting import fit
 from mechanet.gradcheck import check_gradients
 from mechanet.history import Epoch, History
@@ -53,6 +54,7 @@ __all__ = [
     "Dropout",
     "EarlyStopping",
     "Epoch",
+    "Explanation",
     "Flatten",
     "History",
     "Huber",
@@ -77,6 +79,7 @@ __all__ = [
     "datasets",
     "devices",
     "estimators",
+    "explain",
     "fit",
     "initializers",
     "losses",

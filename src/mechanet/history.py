@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import overload
 
+from mechanet import notebook
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -65,6 +67,9 @@ class History(Sequence[Epoch]):
 
     def __repr__(self) -> str:
         return "\n".join(map(str, self)) or "History()"
+
+    def _repr_html_(self) -> str:
+        return notebook.history_card(self)
 
     def column(self, name: str) -> list:
         """One quantity over all epochs, for example ``history.column("loss")``."""

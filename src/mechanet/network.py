@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, network_file, summary
+from mechanet import checks, network_file, notebook, summary
 from mechanet.layers import Gather, Layer, chain_shapes
 from mechanet.losses import loss_from
 
@@ -341,6 +341,9 @@ class Network:
 
     def __repr__(self) -> str:
         return summary.line(self)
+
+    def _repr_html_(self) -> str:
+        return notebook.network_card(self)
 
 
 def _rebuild(kind, options, theta) -> Network:

@@ -13,7 +13,7 @@ LOSSES = {
     "cross_entropy": ("P = softmax(Z)", "L = -Σ_i c_i Σ_k T_ik log P_ik", "dZ = c (P - T)"),
     "binary_cross_entropy": ("P = σ(Z)", "L = -Σ_i c_i Σ_k (T log P + (1 - T) log(1 - P))", "dZ = c (P - T)"),
     "squared_error": ("P = Z", "L = Σ_i c_i Σ_k ½ (Z - T)²", "dZ = c (Z - T)"),
-    "poisson": ("P = exp(Z)", "L = Σ_i c_i Σ_k exp(Z) - T Z - T + T log T", "dZ = c (P - T)"),
+    "poisson": ("P = exp(Z)", "L = Σ_i c_i Σ_k (P - T Z + T log T - T)", "dZ = c (P - T)"),
     "huber": ("P = Z", "L = Σ_i c_i Σ_k Q (D - ½ Q), Q = D cut to [-δ, δ], D = Z - T", "dZ = c Q"),
 }
 
@@ -90,8 +90,8 @@ def update_formulas(optimizer: Optimizer, clip: float | None) -> list[str]:
 def settings(optimizer: Optimizer, alpha: float, t: int) -> str:
     """The numbers that stand in `update_formulas`."""
     letters = {"momentum": "μ", "rho": "ρ", "beta1": "β₁", "beta2": "β₂", "epsilon": "ε", "weight_decay": "λ"}
-    values = [f"{letters[f.name]} = {getattr(optimizer, f.name):g}" for f in fields(optimizer) if f.name in letters
-              and getattr(optimizer, f.name)]  # fmt: skip
+    named = [(letter, getattr(optimizer, name, 0.0)) for name, letter in letters.items()]
+    values = [f"{letter} = {value:g}" for letter, value in named if value]
     return ", ".join([f"α = {alpha:g}", *values, f"t = {t}"])
 
 

@@ -1,16 +1,14 @@
 """The state of a training as named arrays and plain data, and back: what `Training.save` writes."""
 
-import math
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any
 
 import mechanet.backend
 from mechanet import checks
-from mechanet.history import Epoch, History
+from mechanet.history import QUANTITIES, History
 
 FILE_FORMAT = "mechanet training"
 FILE_VERSION = 1
-QUANTITIES = tuple(field.name for field in fields(Epoch))
 PROGRESS = (
     "epoch", "step", "seen", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate",
 )  # fmt: skip
@@ -30,7 +28,7 @@ def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
                 vectors["right"] = net.xp.stack(training._right)
         arrays = net.named_parameters() | {name: net.backend.to_host(vector) for name, vector in vectors.items()}
     # What grows with the training goes into arrays: a header has a limit.
-    arrays["history"] = _history_array(training.history)
+    arrays["history"] = mechanet.backend.to_host(training.history.numbers).reshape(-1, len(QUANTITIES))
     if training.step:
         arrays["weights"] = mechanet.backend.to_host(training._weights).astype("float64")
     header = {
@@ -105,18 +103,15 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
                 training._right = [right[i] for i in range(training.step)]
 
 
-def _history_array(history):
-    """A row an epoch, a column a quantity; NaN where there is none."""
-    rows = [[math.nan if value is None else value for value in row.values()] for row in history.to_list()]
-    return mechanet.backend.to_host(rows).astype("float64").reshape(-1, len(QUANTITIES))
-
-
 def _history_from(arrays):
-    array = arrays.get("history")
-    if array is None or array.ndim != 2 or array.shape[1] != len(QUANTITIES) or array.dtype != "float64":
+    numbers = arrays.get("history")
+    if numbers is None or numbers.ndim != 2 or numbers.shape[1] != len(QUANTITIES) or numbers.dtype != "float64":
         raise ValueError(f"expected 'history' of shape (epochs, {len(QUANTITIES)}), dtype float64.")
-    rows = [[int(row[0]), *(None if value != value else value for value in row[1:])] for row in array.tolist()]
-    return History.from_list([dict(zip(QUANTITIES, row, strict=True)) for row in rows])
+    if (numbers[:, 0] != 1 + mechanet.backend.in_order(numbers.shape[0])).any():
+        raise ValueError("expected 'history' to count its epochs 1, 2, 3, ... in its first column.")
+    history = History()
+    history.numbers.frombytes(numbers.tobytes())
+    return history
 
 
 def _vector(arrays, name, length, dtype):

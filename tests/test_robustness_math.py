@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 
 import mechanet as mn
 
-ACTIVATIONS = [mn.ReLU(), mn.LeakyReLU(0.2), mn.ELU(), mn.GELU(), mn.SiLU(), mn.Sigmoid(), mn.Tanh(), mn.Softplus()]
+ACTIVATIONS = [
+    mn.ReLU(),
+    mn.LeakyReLU(0.2),
+    mn.ELU(),
+    mn.GELU(),
+    mn.SiLU(),
+    mn.Sigmoid(),
+    mn.Tanh(),
+    mn.Softplus(),
+]
 LOSSES = ["cross_entropy", "binary_cross_entropy", "squared_error", "huber"]
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -21,7 +30,7 @@ def targets(rng, loss, rows, outputs):
 
 
 @st.composite
-def problems(draw, dtype=st.sampled_from(["float32", "float64"])):
+def problems(draw, dtypes=("float32", "float64")):
     """A network of 1 to 4 dense layers of 1 to 9 units, and a batch of 1 to 12 rows for it."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     loss = draw(st.sampled_from(LOSSES))
@@ -30,12 +39,12 @@ def problems(draw, dtype=st.sampled_from(["float32", "float64"])):
     layers = []
     for width in widths:
         layers += [mn.Dense(width, bias=draw(st.booleans())), draw(st.sampled_from(ACTIVATIONS))]
-    net = mn.Network(layers[:-1], (n_in,), loss, draw(dtype), seed=draw(st.integers(0, 99)))
+    net = mn.Network(layers[:-1], (n_in,), loss, draw(st.sampled_from(dtypes)), seed=draw(st.integers(0, 99)))
     return net, rng.normal(size=(rows, n_in)), targets(rng, loss, rows, widths[-1])
 
 
 @quick
-@given(problems(st.just("float64")))
+@given(problems(["float64"]))
 def test_gradients_of_any_network_agree_with_differences(problem):
     net, x, y = problem
     report = mn.check_gradients(net, x, y, directions=1, tolerance=1e-5)
@@ -50,7 +59,8 @@ def test_at_any_scale_the_results_are_finite_or_the_error_says_why(problem, scal
     try:
         outputs = net.predict_proba(x)
     except ValueError as error:
-        assert "scores are not finite although x is" in str(error)
+        if "scores are not finite although x is" not in str(error):
+            raise
         return
     assert np.isfinite(outputs).all()
     if net.loss.classifies:
@@ -60,7 +70,8 @@ def test_at_any_scale_the_results_are_finite_or_the_error_says_why(problem, scal
     try:
         epochs = list(training.epochs(3))
     except mn.DivergenceError as error:
-        assert "Try a lower learning rate, gradient_clip=1.0, or data scaled" in str(error)
+        if "Try a lower learning rate, gradient_clip=1.0, or data scaled" not in str(error):
+            raise
     else:
         assert np.isfinite([epoch.loss for epoch in epochs]).all()
     assert np.isfinite(net.parameters).all()

@@ -1,6 +1,6 @@
 """Memory after many epochs against memory after 100, with validation, states on disk and the history kept.
 
-    python tests/jobs/growth.py --epochs 10000
+python tests/jobs/growth.py --epochs 10000
 """
 
 import argparse
@@ -31,7 +31,9 @@ def main():
     net = mn.Network([mn.Dense(8), mn.ReLU(), mn.Dropout(0.1), mn.Dense(2)], (4,))
     training = mn.Training(net, x, y, batch_size=16, validation=(x, y), optimizer=mn.Adam(1e-4))
     with tempfile.TemporaryDirectory() as directory:
-        for epoch in Checkpoints(training, directory, f"{max(options.epochs // 100, 1)}epochs").epochs(options.epochs):
+        for epoch in Checkpoints(training, directory, f"{max(options.epochs // 100, 1)}epochs").epochs(
+            options.epochs
+        ):
             if epoch.number == 100:
                 before = resident()
         after = resident()

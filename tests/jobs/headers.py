@@ -90,7 +90,7 @@ def twist_header(header, rng):
     elif action == 8 and isinstance(at, list):
         at.insert(rng.randrange(len(at) + 1), copy.deepcopy(rng.choice([*at, *ODD])))
     elif isinstance(at[key], (int, float)) and not isinstance(at[key], bool):
-        at[key] = rng.choice([at[key] + 1, at[key] - 1, -at[key], at[key] * 1000, at[key] / 3])
+        at[key] = rng.choice([at[key] + 1, at[key] - 1, -at[key], at[key] * 1000, at[key] // 3])
 
 
 def twist_arrays(arrays, rng):

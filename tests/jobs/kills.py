@@ -122,7 +122,9 @@ def main():
             done += in_time
             same += in_time and equal
             inside += in_time and in_save
-    print(f"seed={options.seed}: {done} kills, {inside} inside a save; the same end, bit for bit: {same} of {done}")
+    print(
+        f"seed={options.seed}: {done} kills, {inside} inside a save; the same end, bit for bit: {same} of {done}"
+    )
     sys.exit(same != done)
 
 

@@ -72,18 +72,20 @@ class ArrayBatches:
             return
         order = self.order(number)
         on_device = self.backend.asarray(order)
-        gather_here = self.backend.holds(self.X)
-        for first in range(start * self.batch_size, self.rows, self.batch_size):
-            last = min(first + self.batch_size, self.rows)
-            rows, here = on_device[first:last], order[first:last]
-            # Where the data is on the device, the network takes the rows itself.
-            X, taken = (self.X, rows) if gather_here else (self.backend.asarray(self.X[here]), None)
+        starts = range(start * self.batch_size, self.rows, self.batch_size)
+        slices = [slice(first, min(first + self.batch_size, self.rows)) for first in starts]
+        # Where the data is on the device, the network takes the rows itself; else they come from the host.
+        here = self.backend.holds(self.X)
+        moved = iter(()) if here else self.backend.stream(self.X, (order[batch] for batch in slices))
+        for batch in slices:
+            rows = on_device[batch]
+            X, taken = (self.X, rows) if here else (next(moved), None)
             T = self.xp.take(self.T, rows, axis=0)
             if self.weights is None:
                 yield self._batch(X, taken, T, None, None)
             else:
                 weights = self.xp.take(self.weights, rows, axis=0)
-                yield self._batch(X, taken, T, weights, self.host_weights[here])
+                yield self._batch(X, taken, T, weights, self.host_weights[order[batch]])
 
     def order(self, number: int):
         """The order of the rows in epoch `number`, on the host."""

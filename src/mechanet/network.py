@@ -167,7 +167,7 @@ class Network:
         return self._predict(x, self.loss.link)
 
     def _predict(self, x, rule):
-        with self.backend.current():
+        with self.backend.current(f"blocks of {self.block_rows} rows"):
             X = self.check_inputs(x)
             Z = self._scores(X)
             self.backend.check_scores(Z, X)
@@ -204,11 +204,11 @@ class Network:
         if T.shape[0] <= self.block_rows:
             return self.run_both(self.backend.asarray(X), T, c, rng, rows)
         value, right, total = 0.0, 0, self.xp.zeros_like(self.gradient)
-        for block in self.blocks(T.shape[0]):
-            if rows is None:
-                part = self.run_both(self.backend.asarray(X[block, ...]), T[block, ...], c[block], rng)
-            else:
-                part = self.run_both(X, T[block, ...], c[block], rng, rows[block])
+        blocks = list(self.blocks(T.shape[0]))
+        moved = self.backend.stream(X, blocks) if rows is None else None
+        for block in blocks:
+            X_block, taken = (X, rows[block]) if moved is None else (next(moved), None)
+            part = self.run_both(X_block, T[block, ...], c[block], rng, taken)
             value, right = value + part[0], _sum(right, part[1])
             total += self.gradient
         self.gradient[...] = total
@@ -217,8 +217,9 @@ class Network:
     def measure(self, X, T, c) -> tuple[Any, Any]:
         """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
         value, right = 0.0, 0
-        for block in self.blocks(X.shape[0]):
-            Z, _ = self.run(self.backend.asarray(X[block, ...]))
+        blocks = list(self.blocks(X.shape[0]))
+        for block, X_block in zip(blocks, self.backend.stream(X, blocks), strict=True):
+            Z, _ = self.run(X_block)
             part, _, right_part = self._measure(self.xp, Z, T[block, ...], c[block])
             value, right = value + part, _sum(right, right_part)
         return value, right
@@ -226,8 +227,11 @@ class Network:
     def _scores(self, X):
         if X.shape[0] <= self.block_rows:
             return self.run(self.backend.asarray(X))[0]
-        parts = [self.run(self.backend.asarray(X[block, ...]))[0] for block in self.blocks(X.shape[0])]
-        return self.xp.concat(parts, axis=0)
+        scores = self.backend.zeros((X.shape[0], *self.output_shape), self._dtype)
+        blocks = list(self.blocks(X.shape[0]))
+        for block, X_block in zip(blocks, self.backend.stream(X, blocks), strict=True):
+            scores[block, ...] = self.run(X_block)[0]
+        return scores
 
     def blocks(self, rows: int) -> Iterator[slice]:
         """Slices of at most `block_rows` rows."""
@@ -238,10 +242,10 @@ class Network:
 
     def check_inputs(self, x):
         """`x` as an array of the device, or of the host where it came from there, if it fits the network."""
-        X = x if self.backend.holds(x) else mechanet.backend.to_host(x)
+        X = self.backend.take_in(x)
         if X.shape[1:] != self.input_shape or not X.shape[0]:
             checks.rows("x", X, self.input_shape)
-        if isinstance(X, mechanet.backend.HostArray):
+        if hasattr(X.dtype, "kind"):
             checks.numeric("x", X)
         return X
 

@@ -119,7 +119,7 @@ class Training:
                 f"early_stopping expects a loss to watch in a regression. Received: {early_stopping.monitor!r}."
             )
 
-        with network.backend.current():
+        with network.backend.current("the data and the optimizer's vectors"):
             self.batches = batches_from(network, x, y, sample_weight, batch_size, shuffle, self.seed)
             self.validation = None if validation is None else self._check_validation(*validation)
             zeros = network.xp.zeros_like
@@ -188,7 +188,7 @@ class Training:
             self.stopped_early = False
         self._stop = False
         while self.epoch < self.planned and not self.stopped_early:
-            with self.network.backend.current():
+            with self.network.backend.current(f"batch_size={self.batches.batch_size}"):
                 epoch = self._train_epoch(on_step)
             if epoch is None:
                 return

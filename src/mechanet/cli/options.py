@@ -52,10 +52,10 @@ def set_threads(threads: int | None, network: Network, rows: int) -> None:
     """Bound the threads of the BLAS library, unless the environment does."""
     if threads is not None:
         threadpoolctl.threadpool_limits(checks.integer("threads", threads))
-    elif not any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")):
-        operations = 6 * min(rows, network.block_rows) * network.parameters.shape[0]
-        if operations < SMALL:
-            threadpoolctl.threadpool_limits(1)
+        return
+    chosen = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
+    if not chosen and 6 * rows * network.parameters.shape[0] < SMALL:
+        threadpoolctl.threadpool_limits(1)
 
 
 def print_json(document: dict[str, Any]) -> None:

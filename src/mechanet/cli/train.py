@@ -146,6 +146,8 @@ def train(
     except KeyboardInterrupt:
         raise typer.Exit(_interrupted(training)) from None
     seconds = time.perf_counter() - started
+    if training.network is not network:
+        network.parameters[...] = training.network.parameters
 
     test = dataset.test if dataset.test is not None and dataset.test.y is not None else None
     measured = None if test is None else network.evaluate(test.x, test.y) | {"rows": len(test)}

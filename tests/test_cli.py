@@ -263,6 +263,18 @@ def test_predict_idx(run, digits_model, tmp_path, packed):
     assert labels == mn.Network.load(digits_model).predict(x).tolist()
 
 
+def test_explain_shows_the_row_that_was_asked_for(run, digits_model, tmp_path):
+    digits = mn.datasets.load("digits")
+    net = mn.Network.load(digits_model)
+    expected = mn.explain(net, digits.test.x[7:8], digits.test.y[7:8], "sgd", image_shape=(28, 28))
+    assert json.loads(run("explain", digits_model, "--index", 7, "--json").out) == json.loads(
+        json.dumps(expected.to_dict())
+    )
+    assert run("explain", digits_model, "--index", 7).out == f"{expected}\n"
+    assert run("explain", digits_model, "--index", 7, "--html", "seven.html").out == "written: seven.html\n"
+    assert (tmp_path / "seven.html").read_text().lstrip().lower().startswith("<!doctype html>")
+
+
 def test_devices_are_those_of_the_library(run):
     found = json.loads(run("devices", "--json").out)["devices"]
     assert [device["name"] for device in found] == [device.name for device in mn.devices()]
@@ -303,9 +315,9 @@ MISTAKES = {
     "Received: '0'.",
     "train --activation relo": "activation expects one of elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, "
     "tanh. Received: activation='relo'. Did you mean 'relu'?",
-    "train --optimizer adm": "optimizer expects one of adam, adamw, rmsprop, sgd. Received: optimizer='adm'. "
+    "train --optimizer adm": "optimizer expects one of adam, adamw, momentum, rmsprop, sgd. Received: optimizer='adm'. "
     "Did you mean 'adam'?",
-    "train --loss square": "loss expects one of binary_cross_entropy, cross_entropy, huber, squared_error. "
+    "train --loss square": "loss expects one of binary_cross_entropy, cross_entropy, huber, poisson, squared_error. "
     "Received: loss='square'. Did you mean 'squared_error'?",
     "train --recipe orignal": "recipe expects one of default, original. Received: recipe='orignal'. "
     "Did you mean 'original'?",
@@ -314,7 +326,7 @@ MISTAKES = {
     "train --device gpu": 'device expects "cpu", "cuda", "cuda:N" or "auto". Received: device=\'gpu\'.',
     "train --batch-size 0": "--batch-size expects a number of rows, or \"full\". Received: '0'.",
     "train --learning-rate -1": "learning_rate expects a finite number above 0. Received: learning_rate=-1.0.",
-    "train --momentum 0.9": "--momentum goes with --optimizer sgd. Received: adam.",
+    "train --momentum 0.9": "--momentum goes with --optimizer sgd or momentum. Received: adam.",
     "train --dropout 1": "rate expects a number in [0, 1). Received: rate=1.0.",
     "train --threads 0": "threads expects an integer of at least 1. Received: threads=0.",
     "train --seed -1": "seed expects an integer of at least 0. Received: seed=-1.",

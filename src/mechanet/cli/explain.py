@@ -16,7 +16,9 @@ def explain(
     data: Data = "digits",
     index: Annotated[int, typer.Option(help="Which row, counted from 0.", show_default=True)] = 0,
     split: Split = None,
-    optimizer: Annotated[str, typer.Option(help="Whose update is shown: sgd, rmsprop, adam, adamw.")] = "sgd",
+    optimizer: Annotated[
+        str, typer.Option(help="Whose update is shown: sgd, momentum, rmsprop, adam, adamw.")
+    ] = "sgd",
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it as one page that needs no network.")
     ] = None,
@@ -40,8 +42,7 @@ def explain(
     if not 0 <= index < len(rows):
         raise ValueError(f"--index expects a row from 0 to {len(rows) - 1}. Received: {index}.")
     x, y = rows.x[index : index + 1], rows.y[index : index + 1]
-    shape = dataset.image_shape
-    explanation = mn.explain(loaded.network, x, y, optimizer, image_shape=None if shape is None else tuple(shape))
+    explanation = mn.explain(loaded.network, x, y, optimizer, image_shape=dataset.image_shape)
     if html is not None:
         explanation.to_html(html)
     if plot is not None:

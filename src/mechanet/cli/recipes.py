@@ -50,7 +50,8 @@ RECIPES = {
     ),
 }  # fmt: skip
 # The command line trains for few epochs, with a rate that falls to 0: Adam's can start higher than usual.
-LEARNING_RATES = {"sgd": 0.1, "rmsprop": 1e-3, "adam": 3e-3, "adamw": 3e-3}
+LEARNING_RATES = {name: kind().learning_rate for name, kind in OPTIMIZERS.items()}
+LEARNING_RATES |= {"adam": 3e-3, "adamw": 3e-3}
 
 
 def network_of(recipe: Recipe, data: datasets.Dataset, dtype: str, device: str, seed: int) -> mn.Network:
@@ -191,6 +192,6 @@ def _optimizer(recipe: Recipe) -> mn.Optimizer:
         options["weight_decay"] = recipe.weight_decay
     if recipe.momentum:
         if "momentum" not in {field.name for field in fields(kind)}:
-            raise ValueError(f"--momentum goes with --optimizer sgd. Received: {recipe.optimizer}.")
+            raise ValueError(f"--momentum goes with --optimizer sgd or momentum. Received: {recipe.optimizer}.")
         options["momentum"] = recipe.momentum
     return kind(**options)

@@ -52,7 +52,9 @@ def train(
     ] = None,
     loss: Annotated[
         str | None,
-        _option("cross-entropy, binary-cross-entropy, squared-error, huber.", NETWORK, "as the labels ask"),
+        _option(
+            "cross-entropy, binary-cross-entropy, squared-error, huber, poisson.", NETWORK, "as the labels ask"
+        ),
     ] = None,
     label_smoothing: Annotated[
         float | None, _option("Share of a target spread over all labels.", NETWORK, DEFAULT.label_smoothing)
@@ -63,14 +65,14 @@ def train(
         str | None, _option('Rows a step, or "full" for all.', LEARNING, DEFAULT.batch_size, metavar="N|full")
     ] = None,
     optimizer: Annotated[
-        str | None, _option("sgd, rmsprop, adam, adamw.", LEARNING, DEFAULT.optimizer)
+        str | None, _option("sgd, momentum, rmsprop, adam, adamw.", LEARNING, DEFAULT.optimizer)
     ] = None,
     learning_rate: Annotated[float | None, _option("α at its highest.", LEARNING, RATES)] = None,
     schedule: Annotated[
         str | None,
         _option("constant, step, exponential, cosine, warm-up, one-cycle.", LEARNING, DEFAULT.schedule),
     ] = None,
-    momentum: Annotated[float | None, _option("Momentum of sgd.", LEARNING, DEFAULT.momentum)] = None,
+    momentum: Annotated[float | None, _option("Momentum of sgd or momentum.", LEARNING, DEFAULT.momentum)] = None,
     weight_decay: Annotated[
         float | None, _option("L2 penalty on weights, not on biases.", LEARNING)
     ] = None,

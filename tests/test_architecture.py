@@ -26,6 +26,7 @@ SRC = Path(mn.__file__).parent
 LEVELS: list[tuple[float, set[str]]] = [
     (0, {"backend", "checks", "storage", "cuda_kernels", "notebook"}),
     (1, {"activations", "initializers", "schedules", "datasets"}),
+    (1.2, {"class_weights"}),
     (1.5, {"losses", "poisson", "optimizers"}),
     (2, {"layers"}),
     (3, {"network", "network_file", "summary"}),

@@ -177,6 +177,7 @@ def start(tmp_path, pause):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # not ignored, as under nohup
     )
     assert process.stdout.readline() == "step\n"
     return process
@@ -200,6 +201,16 @@ def test_a_second_ctrl_c_leaves_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path, monkeypatch):
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for _ in checkpoints.Checkpoints(training(), tmp_path).epochs(2):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def test_signals_are_left_alone_outside_the_main_thread(tmp_path):

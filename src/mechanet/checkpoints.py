@@ -20,6 +20,7 @@ from mechanet import checks, storage, training_state
 from mechanet.history import Epoch
 from mechanet.training import Training
 
+Run = Callable[[int | None, Callable[[Training], None]], Iterator[Epoch]]
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -103,8 +104,15 @@ class Checkpoints:
         self._saved_when = time.monotonic()
         self._signal: int | None = None
 
-    def epochs(self, count: int | None = None) -> Iterator[Epoch]:
+    def epochs(self, count: int | None = None, run: Run | None = None) -> Iterator[Epoch]:
         """`Training.epochs`, with states written on the way.
+
+        Parameters
+        ----------
+        count : int, optional
+            As for `Training.epochs`.
+        run : callable, optional
+            What is run in its place with the same two arguments, such as one that shows the epochs too.
 
         Raises
         ------
@@ -116,7 +124,7 @@ class Checkpoints:
         """
         handlers = self._catch_signals()
         try:
-            for epoch in self.training.epochs(count, self._after_step):
+            for epoch in (run or self.training.epochs)(count, self._after_step):
                 if self._due("epoch", epoch.number):
                     self.save()
                 yield epoch
@@ -173,7 +181,8 @@ class Checkpoints:
         self._signal = None
         if threading.current_thread() is not threading.main_thread():
             return {}  # Python gives signals to the main thread only
-        return {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        heeded = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]  # nohup, &
+        return {number: signal.signal(number, self._note) for number in heeded}
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signal = number

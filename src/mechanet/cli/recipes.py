@@ -1,5 +1,6 @@
 """Recipes: what `mechanet train` does where no option says otherwise; and what their words stand for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -68,7 +69,8 @@ def network_of(recipe: Recipe, data: datasets.Dataset, dtype: str, device: str, 
     return mn.Network(layers, x.shape[1:], loss, dtype, device, seed)
 
 
-def training_of(recipe: Recipe, network: mn.Network, data: datasets.Dataset, seed: int) -> mn.Training:
+def training_of(recipe: Recipe, network: mn.Network, data: datasets.Dataset, seed: int,
+                make: Callable[..., mn.Training] = mn.Training) -> mn.Training:  # fmt: skip
     """The training of a recipe, with the rows that are held out of it as its validation.
 
     With full batch its network is a twin of `network` that takes the pixels as they come out of Scale.
@@ -79,7 +81,7 @@ def training_of(recipe: Recipe, network: mn.Network, data: datasets.Dataset, see
         network = mn.Network(
             network.specification[1:], network.input_shape, network.loss, network.dtype, network.backend, seed
         )
-    return mn.Training(
+    return make(
         network, x, y, optimizer=_optimizer(recipe), batch_size=_batch_size(recipe.batch_size),
         validation=held_out, schedule=_words(recipe.schedule),
         gradient_clip=recipe.gradient_clip, early_stopping=recipe.early_stopping, seed=seed,

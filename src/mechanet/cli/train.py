@@ -1,5 +1,6 @@
 """``mechanet train``: data in, a trained model out."""
 
+import functools
 import importlib.util
 import sys
 import time
@@ -10,10 +11,9 @@ import typer
 
 import mechanet as mn
 from mechanet import checks, datasets
-from mechanet.cli import models
+from mechanet.cli import models, states
 from mechanet.cli.options import Data, Device, Json, Threads, print_json, set_threads
 from mechanet.cli.recipes import LEARNING_RATES, RECIPES, network_of, training_of
-from mechanet.fitting import shown
 
 DEFAULT = RECIPES["default"]
 RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
@@ -26,7 +26,7 @@ def _option(text: str, panel: str, default: Any = None, **more: Any) -> Any:
     )
 
 
-NETWORK, LEARNING, RESULT = "The network", "How it learns", "What comes out"
+NETWORK, LEARNING, RESULT, STATES = "The network", "How it learns", "What comes out", "If it is interrupted"
 
 
 def train(
@@ -107,6 +107,18 @@ def train(
         ),
     ] = None,
     no_plot: Annotated[bool, typer.Option("--no-plot", help="No curves.", rich_help_panel=RESULT)] = False,
+    checkpoint: Annotated[
+        Path | None,
+        _option("Write states to this folder; Ctrl-C and SIGTERM then lose nothing.", STATES, metavar="DIR"),
+    ] = None,
+    checkpoint_every: Annotated[
+        str,
+        typer.Option(help="90s, 5m, 1h, 2epochs, 20steps.", rich_help_panel=STATES, metavar="EVERY"),
+    ] = "5m",
+    keep: Annotated[int, typer.Option(help="How many states stay.", rich_help_panel=STATES)] = 3,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest state in DIR.", rich_help_panel=STATES)
+    ] = False,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Train a network, test it, and save it.
@@ -121,6 +133,7 @@ def train(
       mechanet train --data spiral --layers 32,32 --activation tanh --epochs 200
       mechanet train --device cuda --batch-size 1024 --out big.safetensors --json
       mechanet train --recipe original --data mnist
+      mechanet train --data mnist --epochs 500 --checkpoint runs/a      (then again with --resume)
     """
     chosen = RECIPES[checks.one_of("recipe", recipe, RECIPES)].with_options(
         layers=layers, activation=activation, initializer=initializer, dropout=dropout, loss=loss,
@@ -129,6 +142,7 @@ def train(
         gradient_clip=gradient_clip, validation=validation, early_stopping=early_stopping,
     )  # fmt: skip
     checks.integer("epochs", chosen.epochs)
+    states.check(checkpoint, checkpoint_every, keep, resume)
     dataset = _load(data)
     name = Path(dataset.name).stem
     out = out or Path(f"{name}.safetensors")
@@ -137,13 +151,14 @@ def train(
         _check_writable(target)
 
     network = network_of(chosen, dataset, dtype, device, seed)
-    training = training_of(chosen, network, dataset, seed)
+    make = functools.partial(states.resumed, checkpoint) if resume and checkpoint else mn.Training
+    training = training_of(chosen, network, dataset, seed, make)
     set_threads(threads, network, training.batches.batch_size or 0)
     report = sys.stderr if json else sys.stdout
     print(_heading(network, dataset, training), file=report, flush=True)
     started = time.perf_counter()
     try:
-        for _ in shown(training, chosen.epochs, report):
+        for _ in states.epochs(training, chosen.epochs, report, checkpoint, checkpoint_every, keep):
             pass
     except KeyboardInterrupt:
         raise typer.Exit(_interrupted(training)) from None

@@ -1,0 +1,64 @@
+"""``mechanet train --checkpoint``: states written as it goes, and a training taken up again."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import mechanet as mn
+from mechanet import checkpoints
+from mechanet.fitting import shown
+
+SAME = ("network", "optimizer", "schedule", "gradient_clip", "early_stopping", "seed")
+
+
+def check(checkpoint: Path | None, every: str, keep: int, resume: bool) -> None:
+    """Before the data is loaded, what the options of states have in them."""
+    checkpoints.check_every(every)
+    mn.checks.integer("keep", keep)
+    if resume and checkpoint is None:
+        raise ValueError("--resume expects --checkpoint DIR, the folder with the states to go on from.")
+
+
+def resumed(checkpoint: Path, network: mn.Network, x, y, *, validation, **options: Any) -> mn.Training:
+    """The training of the newest state in `checkpoint`, if it is the one that is asked for."""
+    training = checkpoints.resume(
+        checkpoint, x, y, validation=validation, device=network.backend, notify=say
+    )
+    few = None if validation is None else tuple(rows[:1] for rows in validation)
+    asked = mn.Training(network, x[:1], y[:1], validation=few, **options)
+    size = options["batch_size"] or len(x)
+    pairs = {name: (_part(training, name), _part(asked, name)) for name in SAME}
+    pairs["batch_size"] = (training.batches.batch_size, min(size, len(x)))
+    for name, (saved, wanted) in pairs.items():
+        if saved != wanted:
+            raise ValueError(
+                f"--resume expects the options that the training began with. Received: {name} is {wanted}, "
+                f"and was {saved}. Give the same options, or begin anew in another folder."
+            )
+    return training
+
+
+def _part(training: mn.Training, name: str) -> Any:
+    part = getattr(training, name)
+    return part.config() if hasattr(part, "config") else part
+
+
+def epochs(training: mn.Training, count: int, report, checkpoint: Path | None, every: str,
+           keep: int) -> Iterator[mn.Epoch]:  # fmt: skip
+    """The epochs up to number `count`, shown on `report`, with states in `checkpoint` if that is a folder."""
+    if training.updates and count < training.planned:
+        raise ValueError(
+            f"--resume expects at least the {training.planned} epochs that were planned. Received: epochs={count}."
+        )
+    # None lets a resumed training end as it was planned, early stopping included.
+    more = None if count == training.planned else count - training.epoch
+    if checkpoint is None:
+        return shown(training, more, report)
+    states = checkpoints.Checkpoints(training, checkpoint, every, keep, notify=say)
+    return states.epochs(more, lambda number, on_step: shown(training, number, report, on_step))
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal."""
+    print(f"mechanet: {text}", file=sys.stderr, flush=True)

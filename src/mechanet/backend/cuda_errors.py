@@ -1,6 +1,5 @@
 """Why CUDA does not work, told apart, each with what to do about it."""
 
-import importlib.metadata
 import os
 import re
 import traceback
@@ -117,5 +116,7 @@ def _library_text(library: str) -> str:
 
 def installed_packages() -> list[str]:
     """The installed distributions that bring a package called cupy."""
+    import importlib.metadata  # as slow to load as all of mechanet, and needed only here
+
     names = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
     return sorted(name for name in names if name and re.fullmatch(r"cupy(-(cuda\w+|rocm\S+))?", name.lower()))

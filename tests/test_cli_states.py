@@ -32,10 +32,10 @@ def parameters(path):
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_and_the_same_command_goes_on(tmp_path, number, code, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    train = [*TRAIN, "3000", "--checkpoint", "run", "--out", "net.safetensors"]
+    train = [*TRAIN, "600", "--checkpoint", "run", "--out", "net.safetensors"]
     process = command(*train)
     for line in process.stdout:
-        if line.split()[:1] == ["200"]:
+        if line.split()[:1] == ["50"]:
             break
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
@@ -46,7 +46,7 @@ def test_a_signal_stops_and_the_same_command_goes_on(tmp_path, number, code, mon
     assert len(storage.States("run").paths()) == 1
 
     assert main([*train, "--resume"]) == 0
-    assert main([*TRAIN, "3000", "--out", "whole.safetensors"]) == 0
+    assert main([*TRAIN, "600", "--out", "whole.safetensors"]) == 0
     assert parameters("net.safetensors") == parameters("whole.safetensors")
 
 

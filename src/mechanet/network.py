@@ -216,27 +216,36 @@ class Network:
 
     def measure(self, X, T, c) -> tuple[Any, Any]:
         """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
-        value, right = 0.0, 0
-        blocks = list(self.blocks(X.shape[0]))
-        for block, X_block in zip(blocks, self.backend.stream(X, blocks), strict=True):
-            Z, _ = self.run(X_block)
-            part, _, right_part = self._measure(self.xp, Z, T[block, ...], c[block])
-            value, right = value + part, _sum(right, right_part)
-        return value, right
+
+        def measure(size):
+            value, right = 0.0, 0
+            for block, Z in self._in_blocks(X, size):
+                part, _, right_part = self._measure(self.xp, Z, T[block, ...], c[block])
+                value, right = value + part, _sum(right, right_part)
+            return value, right
+
+        return mechanet.backend.in_blocks(measure, min(self.block_rows, X.shape[0]))
 
     def _scores(self, X):
-        if X.shape[0] <= self.block_rows:
-            return self.run(self.backend.asarray(X))[0]
-        scores = self.backend.zeros((X.shape[0], *self.output_shape), self._dtype)
-        blocks = list(self.blocks(X.shape[0]))
-        for block, X_block in zip(blocks, self.backend.stream(X, blocks), strict=True):
-            scores[block, ...] = self.run(X_block)[0]
-        return scores
+        def scores(size):
+            if X.shape[0] <= size:
+                return self.run(self.backend.asarray(X))[0]
+            gathered = self.backend.zeros((X.shape[0], *self.output_shape), self._dtype)
+            for block, Z in self._in_blocks(X, size):
+                gathered[block, ...] = Z
+            return gathered
 
-    def blocks(self, rows: int) -> Iterator[slice]:
-        """Slices of at most `block_rows` rows."""
-        for start in range(0, rows, self.block_rows):
-            yield slice(start, min(start + self.block_rows, rows))
+        return mechanet.backend.in_blocks(scores, min(self.block_rows, X.shape[0]))
+
+    def _in_blocks(self, X, size: int) -> Iterator[tuple[slice, Any]]:
+        blocks = list(self.blocks(X.shape[0], size))
+        for block, X_block in zip(blocks, self.backend.stream(X, blocks), strict=True):
+            yield block, self.run(X_block)[0]
+
+    def blocks(self, rows: int, size: int | None = None) -> Iterator[slice]:
+        """Slices of at most `size` rows, or `block_rows`."""
+        for start in range(0, rows, size or self.block_rows):
+            yield slice(start, min(start + (size or self.block_rows), rows))
 
     # Checks at the doors.
 

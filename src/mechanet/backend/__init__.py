@@ -16,11 +16,11 @@ import numpy as np
 
 from mechanet import checks
 from mechanet.backend import cuda
-from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend, to_host
+from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend, in_blocks, to_host
 
 __all__ = [
-    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "check_dtype", "devices", "generator",
-    "in_order", "resolve", "to_host",
+    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "check_dtype", "devices",
+    "generator", "in_blocks", "in_order", "resolve", "to_host",
 ]  # fmt: skip
 
 DTYPES = ("float32", "float64")

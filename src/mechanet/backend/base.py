@@ -1,7 +1,8 @@
 """Backends: an array namespace on a device, and moving arrays in and out of it."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -145,18 +146,55 @@ class OutBackend(Backend):
         self.xp.sum(A, axis=0, out=out)
 
 
+class HostMemoryError(MemoryError):
+    """The host's memory does not suffice; the message says for what, and what to try."""
+
+
+class _AtWork:
+    """NumPy at work: no warnings of what is not finite, and an explanation where memory runs out."""
+
+    def __init__(self, work: str):
+        self.work = work
+        # What is not finite is found and named at the doors; a warning from inside would only come first.
+        self.errstate = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+    def __enter__(self):
+        self.errstate.__enter__()
+
+    def __exit__(self, kind, error, traceback):
+        self.errstate.__exit__(kind, error, traceback)
+        if isinstance(error, MemoryError) and not isinstance(error, HostMemoryError):
+            size = ""
+            if hasattr(error, "shape") and hasattr(error, "dtype"):  # NumPy's own says what it was for
+                size = f"{math.prod(error.shape) * error.dtype.itemsize:,} bytes more were wanted. "
+            raise HostMemoryError(
+                f"the memory of this machine does not suffice{f' for {self.work}' if self.work else ''}. {size}"
+                'Try a smaller batch_size, data as uint8 or float32, dtype="float32", or a smaller network.'
+            ) from error
+
+
 class NumpyBackend(OutBackend):
     """NumPy: the host itself."""
 
     def current(self, work=""):
-        # What is not finite is found and named at the doors; a warning from inside would only come first.
-        return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+        return _AtWork(work)
 
     def holds(self, x: Any) -> bool:
         return type(x) is np.ndarray
 
     def like(self, result: Any, x: Any) -> Any:
         return result if isinstance(x, np.ndarray) else super().like(result, x)
+
+
+def in_blocks(work: Callable[[int], Any], rows: int) -> Any:
+    """``work(rows)``, `rows` being how many it takes at a time; half as many whenever memory has run out."""
+    while True:
+        try:
+            return work(rows)
+        except MemoryError:
+            if rows == 1:
+                raise
+        rows = -(-rows // 2)
 
 
 def to_host(x: Any) -> np.ndarray:

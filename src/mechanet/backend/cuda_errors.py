@@ -87,7 +87,15 @@ def explain(error: Exception, device: str, free_bytes: Callable[[], int], work: 
             "nvidia-smi shows what else is using the device."
         )
     library = missing_library(error)
-    return DeviceError(_library_text(library)) if library else None
+    if library:
+        return DeviceError(_library_text(library))
+    if type(error).__name__ in ("CUDARuntimeError", "CUDADriverError", "CUBLASError"):
+        return DeviceError(
+            f"{device} stopped working{f' at {work}' if work else ''}, and what its memory held is lost. "
+            f"CUDA says: {error}. Start a new process; a training goes on from its last state on the disk, "
+            'on this device or on another: Training.resume(path, x, y, device="cpu").'
+        )
+    return None
 
 
 def missing_library(error: Exception) -> str | None:

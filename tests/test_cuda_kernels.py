@@ -144,6 +144,8 @@ OPTIMIZERS = [
     optimizers.SGD(0.1),
     optimizers.SGD(0.1, momentum=0.9),
     optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    optimizers.Momentum(),
+    optimizers.Momentum(nesterov=False),
     optimizers.RMSProp(),
     optimizers.Adam(),
     optimizers.AdamW(),

@@ -71,7 +71,7 @@ class ArrayBatches:
                 yield self._batch(self.X, None, self.T, self.weights, self.host_weights)
             return
         order = self.order(number)
-        on_device = self.backend.asarray(order)
+        on_device = self.backend.asarray(order.astype("int32" if self.rows < 2**31 else "int64"))
         starts = range(start * self.batch_size, self.rows, self.batch_size)
         slices = [slice(first, min(first + self.batch_size, self.rows)) for first in starts]
         # Where the data is on the device, the network takes the rows itself; else they come from the host.

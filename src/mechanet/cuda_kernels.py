@@ -12,6 +12,7 @@ the type of numbers here), m rows of n columns.
 
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -44,11 +45,35 @@ template <typename real> __device__ real gelu_slope(real z) {
 """
 
 
+# Elementwise kernels see flat arrays: CuPy would compile another one for a batch of one row, whose axes collapse.
+BIAS = cupy.ElementwiseKernel("raw T b, int64 n", "T z", "z += b[i % n]", "bias")
+
+
 @functools.cache
 def _bias_activation(name: str) -> cupy.ElementwiseKernel:
-    """z ← z + b, a ← f(z)."""
-    body = f"typedef T real; z = p + b; a = {ACTIVATIONS[name][0]}"
-    return cupy.ElementwiseKernel("T p, T b, T o", "T z, T a", body, f"bias_{name}", preamble=FUNCTIONS)
+    """a ← f(z) with z = p + b, or z = p where n is 0; z is kept where the way back needs it."""
+    body = f"typedef T real; const real z = n ? p + b[i % n] : p; a = {ACTIVATIONS[name][0]}"
+    arguments, results = "T p, raw T b, int64 n, T o", "T a"
+    if _needs_z(name):
+        results, body = "T a, T kept", f"{body}; kept = z"
+    return cupy.ElementwiseKernel(arguments, results, body, f"bias_{name}", preamble=FUNCTIONS)
+
+
+def _needs_z(name: str) -> bool:
+    """Whether dZ is computed from z; if not, A may take Z's place."""
+    return re.search(r"\bz\b", ACTIVATIONS[name][1]) is not None
+
+
+def _forward(name: str, option: float, Z, b, in_place: bool):
+    """A = f(Z + b) and Z + b, in one launch; the product Z is overwritten with `in_place`."""
+    z, bias = Z.reshape(-1), (Z, 0) if b is None else (b, b.shape[0])
+    if not _needs_z(name):
+        A = Z if in_place else cupy.empty_like(Z)
+        _bias_activation(name)(z, *bias, option, A.reshape(-1))
+        return A, A
+    A, kept = cupy.empty_like(Z), Z if in_place else cupy.empty_like(Z)
+    _bias_activation(name)(z, *bias, option, A.reshape(-1), kept.reshape(-1))
+    return A, kept
 
 
 # One block takes 32 columns; its 16 rows of threads share the rows of the batch. The sums are added in one fixed
@@ -254,12 +279,14 @@ class _Dense:
         self.option = _option(activation)
 
     def forward(self, X, rng=None):
-        if not self.name:
-            return self.dense.forward(X, rng)
         Z = X @ self.dense.W  # (m, n_in) -> (m, n_out)
-        A = cupy.empty_like(Z)
-        _bias_activation(self.name)(Z, self.dense.b if self.dense.bias else 0.0, self.option, Z, A)
-        return A, (X, Z, A)
+        b = self.parameters.get("b")
+        if self.name:
+            A, Z = _forward(self.name, self.option, Z, b, in_place=True)
+            return A, (X, Z, A)
+        if b is not None:
+            BIAS(b, b.shape[0], Z.reshape(-1))
+        return Z, X
 
     def backward(self, dA, cache, input_gradient=True):
         X, Z, A = cache if self.name else (cache, None, None)
@@ -278,9 +305,8 @@ class _Activation:
         self.name, self.option = type(activation).__name__, _option(activation)
 
     def forward(self, X, rng=None):
-        A = cupy.empty_like(X)
-        _bias_activation(self.name)(X, 0.0, self.option, cupy.empty_like(X), A)
-        return A, (X, A)
+        A, Z = _forward(self.name, self.option, cupy.ascontiguousarray(X), None, in_place=False)
+        return A, (Z, A)
 
     def backward(self, dA, cache, input_gradient=True):
         Z, A = cache
@@ -376,6 +402,16 @@ SGD_MOMENTUM = cupy.ElementwiseKernel(
     """,
     "sgd_momentum_step",
 )
+MOMENTUM = cupy.ElementwiseKernel(
+    "T g, T decay, T alpha, T mu, bool nesterov",
+    "T theta, T v",
+    """
+    T descent = alpha * (g + decay * theta);
+    v = mu * v - descent;
+    theta += nesterov ? mu * v - descent : v
+    """,
+    "momentum_step",
+)
 RMSPROP = cupy.ElementwiseKernel(
     "T g, T decay, T alpha, T rho, T rest, T epsilon",
     "T theta, T v",
@@ -406,6 +442,10 @@ def _sgd(plain, theta, gradient, state, alpha, t, decay):
         SGD_MOMENTUM(gradient, decay, alpha, plain.momentum, plain.nesterov, theta, state["u"])
     else:
         SGD(gradient, decay, alpha, theta)
+
+
+def _momentum(plain, theta, gradient, state, alpha, t, decay):
+    MOMENTUM(gradient, decay, alpha, plain.momentum, plain.nesterov, theta, state["v"])
 
 
 def _rmsprop(plain, theta, gradient, state, alpha, t, decay):
@@ -445,6 +485,7 @@ def _clip(xp, gradient, limit):
 TWINS: dict[str, Callable[[Any], Any]] = {
     "losses.CrossEntropy": _CrossEntropy,
     "optimizers.SGD": functools.partial(_Optimizer, _sgd),
+    "optimizers.Momentum": functools.partial(_Optimizer, _momentum),
     "optimizers.RMSProp": functools.partial(_Optimizer, _rmsprop),
     "optimizers.Adam": functools.partial(_Optimizer, _adam),
     "optimizers.AdamW": functools.partial(_Optimizer, functools.partial(_adam, decoupled=True)),

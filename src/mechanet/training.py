@@ -250,7 +250,7 @@ class Training:
     def _finish_epoch(self, started: float) -> Epoch:
         net, xp = self.network, self.network.xp
         rate = self._rate
-        measured = [xp.all(xp.isfinite(net.parameters)), xp.max(xp.abs(net.gradient))]
+        measured = [xp.all(xp.isfinite(net.parameters)), xp.maximum(xp.max(net.gradient), -xp.min(net.gradient))]
         if net.loss.classifies:
             measured.append(xp.sum(xp.stack(self._right)))
         if self.validation is not None:

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
+#include <map>
 #include <mutex>
 #include <string>
 #define API extern "C" __attribute__((visibility("default")))
@@ -39,11 +40,12 @@ static int device_count = 1;
 static thread_local int current_device = 0;
 static bool exact_allocations = false;  // no rounding, so that AddressSanitizer sees the true end
 static PyObject* runtime_error = nullptr;
-API void emu_configure(int devices, int exact, PyObject* error) {
+static PyObject* pointer_attributes = nullptr;  // CuPy's class
+API void emu_configure(int devices, int exact, PyObject* error, PyObject* attributes) {
   device_count = devices;
   exact_allocations = exact;
-  Py_INCREF(error);
-  runtime_error = error;
+  Py_INCREF(runtime_error = error);
+  Py_INCREF(pointer_attributes = attributes);
 }
 static PyObject* none() { Py_RETURN_NONE; }
 static PyObject* fail(long status) {  // raises CUDARuntimeError(status)
@@ -154,15 +156,44 @@ API intptr_t rt_handle(int) { static intptr_t next = 0x1000; return next += 16; 
 API intptr_t rt_handle1(unsigned, int) { return rt_handle(0); }
 API intptr_t rt_handle2(unsigned, int, int) { return rt_handle(0); }
 
+static std::map<intptr_t, std::pair<size_t, int>> allocations;  // start -> bytes and device
+static std::mutex allocations_lock;
+static void remember(intptr_t p, size_t bytes) {
+  std::lock_guard<std::mutex> hold(allocations_lock);
+  allocations[p] = {bytes, current_device};
+}
+static void forget(intptr_t p) {
+  std::lock_guard<std::mutex> hold(allocations_lock);
+  allocations.erase(p);
+}
+API PyObject* rt_pointerGetAttributes(intptr_t p, int) {
+  std::lock_guard<std::mutex> hold(allocations_lock);
+  auto after = allocations.upper_bound(p);
+  if (after == allocations.begin()) return fail(INVALID_VALUE);
+  auto found = *--after;
+  if (p >= found.first + (intptr_t)found.second.first) return fail(INVALID_VALUE);
+  return PyObject_CallFunction(pointer_attributes, "inni", found.second.second, p, (Py_ssize_t)0, 2);
+}
+
 static intptr_t allocate(size_t bytes) {
   void* p = exact_allocations ? malloc(bytes) : aligned_alloc(512, (bytes + 511) / 512 * 512);
   if (!p) { fail(MEMORY_ALLOCATION); return 0; }
   memset(p, 0xFF, bytes);  // NaN or -1: an uninitialised read shows
   return (intptr_t)p;
 }
-API intptr_t rt_malloc(size_t bytes, int) { emu_count(MALLOC, "!malloc"); return allocate(bytes); }
+API intptr_t rt_malloc(size_t bytes, int) {
+  emu_count(MALLOC, "!malloc");
+  intptr_t p = allocate(bytes);
+  if (p) remember(p, bytes);
+  return p;
+}
 API intptr_t rt_mallocAsync(size_t bytes, intptr_t, int) { return rt_malloc(bytes, 0); }
-API PyObject* rt_free(intptr_t p, int) { emu_count(FREE, "!free"); free((void*)p); return none(); }
+API PyObject* rt_free(intptr_t p, int) {
+  emu_count(FREE, "!free");
+  forget(p);
+  free((void*)p);
+  return none();
+}
 API PyObject* rt_freeAsync(intptr_t p, intptr_t, int) { return rt_free(p, 0); }
 API intptr_t rt_hostAlloc(size_t bytes, unsigned, int) { emu_count(PINNED, "!hostAlloc"); return allocate(bytes); }
 API PyObject* rt_freeHost(intptr_t p, int) { free((void*)p); return none(); }

@@ -44,8 +44,8 @@ OTHER_NAMES = {
 SAME_NAMES = (  # noqa: SIM905
     "check_status deviceCanAccessPeer deviceGetAttribute deviceSynchronize eventElapsedTime eventRecord "
     "eventSynchronize free freeAsync freeHost getDevice getDeviceCount hostAlloc malloc mallocAsync "
-    "memGetInfo memcpy memcpyAsync memcpyPeer memcpyPeerAsync memset memsetAsync setDevice streamQuery "
-    "streamSynchronize streamWaitEvent"
+    "memGetInfo memcpy memcpyAsync memcpyPeer memcpyPeerAsync memset memsetAsync pointerGetAttributes setDevice "
+    "streamQuery streamSynchronize streamWaitEvent"
 ).split()
 
 _cuda: Any = None  # the loaded libcuda stand-in, once installed
@@ -72,7 +72,8 @@ def install(devices: int, address_sanitizer: bool) -> None:
     _cuda.emu_log.restype = ctypes.c_char_p
     import cupy_backends.cuda.api.runtime as runtime
 
-    _cuda.emu_configure(devices, int(address_sanitizer), ctypes.py_object(runtime.CUDARuntimeError))
+    classes = (ctypes.py_object(c) for c in (runtime.CUDARuntimeError, runtime.PointerAttributes))
+    _cuda.emu_configure(devices, int(address_sanitizer), *classes)
     _exchange_capsules(runtime.__pyx_capi__)
     _exchange_python(runtime)
     import cupy

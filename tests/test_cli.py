@@ -315,7 +315,7 @@ MISTAKES = {
     "Received: '0'.",
     "train --activation relo": "activation expects one of elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, "
     "tanh. Received: activation='relo'. Did you mean 'relu'?",
-    "train --optimizer adm": "optimizer expects one of adam, adamw, momentum, rmsprop, sgd. Received: optimizer='adm'. "
+    "train --optimizer adm": "optimizer expects one of adam, adam_hat, adamw, momentum, rmsprop, sgd. Received: optimizer='adm'. "
     "Did you mean 'adam'?",
     "train --loss square": "loss expects one of binary_cross_entropy, cross_entropy, huber, poisson, squared_error. "
     "Received: loss='square'. Did you mean 'squared_error'?",

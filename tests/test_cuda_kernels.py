@@ -148,6 +148,7 @@ OPTIMIZERS = [
     optimizers.Momentum(nesterov=False),
     optimizers.RMSProp(),
     optimizers.Adam(),
+    optimizers.AdamHat(epsilon=0.1),
     optimizers.AdamW(),
 ]
 

@@ -29,7 +29,7 @@ from mechanet.layers import (
 )
 from mechanet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
 from mechanet.network import Network
-from mechanet.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, Optimizer, RMSProp
 from mechanet.poisson import Poisson
 from mechanet.training import EarlyStopping, Training
 
@@ -44,6 +44,7 @@ __all__ = [
     "SGD",
     "Activation",
     "Adam",
+    "AdamHat",
     "AdamW",
     "BinaryCrossEntropy",
     "CrossEntropy",

@@ -457,7 +457,7 @@ def _adam(plain, theta, gradient, state, alpha, t, decay, decoupled=False):
     correction = math.sqrt(1.0 - plain.beta2**t)
     rate = alpha * correction / (1.0 - plain.beta1**t)
     ADAM(gradient, decay, decoupled, alpha, rate, plain.beta1, 1.0 - plain.beta1, plain.beta2,
-         1.0 - plain.beta2, plain.epsilon * correction, theta, state["m"], state["v"])  # fmt: skip
+         1.0 - plain.beta2, plain.epsilon_hat(correction), theta, state["m"], state["v"])  # fmt: skip
 
 
 class _Optimizer:
@@ -488,6 +488,7 @@ TWINS: dict[str, Callable[[Any], Any]] = {
     "optimizers.Momentum": functools.partial(_Optimizer, _momentum),
     "optimizers.RMSProp": functools.partial(_Optimizer, _rmsprop),
     "optimizers.Adam": functools.partial(_Optimizer, _adam),
+    "optimizers.AdamHat": functools.partial(_Optimizer, _adam),
     "optimizers.AdamW": functools.partial(_Optimizer, functools.partial(_adam, decoupled=True)),
     "optimizers.clip": lambda plain: _clip,
 }

@@ -199,6 +199,10 @@ class Adam(Optimizer):
     def vectors(self):
         return ("m", "v")
 
+    def epsilon_hat(self, correction: float) -> float:
+        """ε̂, from the correction √(1 - β₂ᵗ)."""
+        return self.epsilon * correction
+
     def step(self, xp, theta, gradient, state, alpha, t, decay=None):
         if decay is not None:
             gradient = gradient + decay * theta
@@ -209,8 +213,23 @@ class Adam(Optimizer):
         v *= self.beta2
         v += (1.0 - self.beta2) * gradient * gradient
         root = xp.sqrt(v)
-        root += self.epsilon * correction
+        root += self.epsilon_hat(correction)
         theta -= alpha * correction / (1.0 - self.beta1**t) * m / root
+
+
+@dataclass(frozen=True)
+class AdamHat(Adam):
+    """Adam with ε̂ = ε: θ ← θ - α̂ m / (√v + ε), the form of scikit-learn and Keras.
+
+    The steps differ from `Adam`'s where gradients are as small as ε, and only in the first thousand or so.
+
+    References
+    ----------
+    Kingma and Ba (2015), Adam, the end of section 2.
+    """
+
+    def epsilon_hat(self, correction):
+        return self.epsilon
 
 
 @dataclass(frozen=True)
@@ -241,7 +260,8 @@ def clip(xp, gradient, limit: float) -> None:
     gradient *= limit / xp.maximum(norm, limit)
 
 
-OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "rmsprop": RMSProp, "adam": Adam, "adamw": AdamW}
+OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "rmsprop": RMSProp, "adam": Adam, "adam_hat": AdamHat,
+              "adamw": AdamW}  # fmt: skip
 
 
 def optimizer_from(value: "str | Mapping[str, Any] | Optimizer") -> Optimizer:

@@ -65,6 +65,22 @@ def resolve(device: str | Any = "cpu", xp: ModuleType | str | None = None) -> Ba
     return cuda.backend(int(number or 0))
 
 
+def home(x: Any) -> Backend:
+    """The backend that array `x` is of; NumPy's for what is no array, such as a list."""
+    if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
+        return NUMPY
+    if array_api_compat.is_cupy_array(x):
+        return cuda.backend(x.device.id)
+    return _explicit(array_api_compat.array_namespace(x), array_api_compat.device(x))
+
+
+def numpy_reads(x: Any) -> bool:
+    """Whether NumPy, and what is built on it, can read `x` where it is: not if it is on a GPU."""
+    if array_api_compat.is_torch_array(x):
+        return x.device.type == "cpu"
+    return not array_api_compat.is_cupy_array(x)
+
+
 def _explicit(xp: ModuleType | str, device: Any) -> Backend:
     module = importlib.import_module(xp) if isinstance(xp, str) else xp
     if module.__name__.partition(".")[0] == "cupy" or module.__name__ == "array_api_compat.cupy":

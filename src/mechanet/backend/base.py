@@ -55,7 +55,9 @@ class Backend:
 
         `work` says what is done inside, such as ``"batch_size=128"``, for the error where memory runs out.
         """
-        return contextlib.nullcontext()
+        # The mathematics is the standard's of 2024; scikit-learn 1.6 turns array-api-strict back to that of 2023.
+        flags = getattr(self.xp, "ArrayAPIStrictFlags", None)
+        return flags(api_version="2024.12") if flags else contextlib.nullcontext()
 
     def dtype(self, name: str) -> Any:
         """The namespace's data type of that name."""

@@ -17,7 +17,8 @@ EVERY_LAYER = {
 
 
 def batch(loss, outputs, rng, m=7):
-    targets = {"cross_entropy": rng.integers(0, outputs, m), "binary_cross_entropy": rng.random((m, outputs))}
+    targets = {"cross_entropy": rng.integers(0, outputs, m), "binary_cross_entropy": rng.random((m, outputs)),
+               "poisson": rng.poisson(2.0, (m, outputs))}  # fmt: skip
     return rng.normal(size=(m, 5)), targets.get(loss, rng.normal(size=(m, outputs)))
 
 

@@ -1,13 +1,15 @@
 """Feed a reader what it never expects: any bytes must give a result, a ValueError or an OSError.
 
     pip install atheris
-    python tests/jobs/fuzz.py storage --runs 200000 --seed 0
+    PYTHONPATH=src:tests python tests/jobs/fuzz.py storage --runs 200000 --seed 1
 
 atheris (libFuzzer) grows the inputs by coverage, from a few good files. An input that raises anything else,
 takes more than 5 seconds or more than 1 GiB ends the job, and its bytes are kept in the working directory.
 """
 
 import argparse
+import gzip
+import io
 import json
 import os
 import sys
@@ -37,11 +39,79 @@ def stored(arrays, header):
         return Path(place, "seed").read_bytes()
 
 
-@reader(lambda: [stored({"a": np.arange(4.0), "b": np.ones((2, 0), "f4")}, {"k": [1, None, "x"]}), stored({}, {})])
+def saved(kind):
+    from jobs import headers
+
+    return stored(*headers.seed_file(kind))
+
+
+def idx_seeds():
+    from mechanet.datasets.idx import pack_idx
+
+    return [pack_idx(np.arange(12, dtype="u1").reshape(3, 2, 2)), pack_idx(np.arange(5, dtype="u1"))]
+
+
+def picture(form):
+    import PIL.Image
+
+    buffer = io.BytesIO()
+    grey = np.zeros((20, 16), "u1")
+    grey[4:16, 7:9] = 255  # a one
+    PIL.Image.fromarray(grey).save(buffer, form)
+    return buffer.getvalue()
+
+
+@reader(lambda: [stored({"a": np.arange(4.0), "b": np.ones((2, 0), "f4")}, {"k": [1, "x"]}), stored({}, {})])
 def storage(path):
     from mechanet import storage
 
     storage.read(path)
+
+
+@reader(lambda: [saved("model")])
+def model(path):
+    from mechanet import Network
+
+    Network.load(path)
+
+
+@reader(lambda: [saved("state")])
+def state(path):
+    from jobs import headers
+
+    from mechanet import Training
+
+    x, y = headers.data()
+    Training.resume(path, x, y, validation=(x, y))
+
+
+@reader(idx_seeds)
+def idx(path):
+    from mechanet.datasets.idx import read_idx
+
+    read_idx(path, largest=2**24)
+
+
+@reader(lambda: [b"\1" + seed for seed in idx_seeds()] + [b"\0" + gzip.compress(seed) for seed in idx_seeds()])
+def gzipped(path):
+    """The first byte says whether the rest is to be compressed or is a gzip file as it stands."""
+    data = Path(path).read_bytes()
+    Path(path).write_bytes(gzip.compress(data[1:], 1) if data[:1] == b"\1" else data[1:])
+    idx(path)
+
+
+@reader(lambda: [b"label,a,b\n1,2.5,3\n0,-1e3,4\n", b"a;b\n", ("1," * 784 + "7\n").encode() * 2, b"x,y\n1,cat\n"])
+def csv(path):
+    from mechanet.datasets.csv import read_csv
+
+    read_csv(path, unlabelled=True)
+
+
+@reader(lambda: [picture("PNG"), picture("JPEG")])
+def image(path):
+    from mechanet.datasets.images import read_image
+
+    read_image(path)
 
 
 def main():
@@ -54,7 +124,9 @@ def main():
 
     read, seeds = READERS[options.reader]
     with atheris.instrument_imports(include=["mechanet"]):
-        import mechanet.storage  # noqa: F401
+        import mechanet.datasets.csv
+        import mechanet.datasets.idx
+        import mechanet.datasets.images  # noqa: F401
     place = tempfile.TemporaryDirectory()
     path = os.path.join(place.name, "input")
     corpus = Path(place.name, "corpus")

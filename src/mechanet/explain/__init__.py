@@ -19,7 +19,7 @@ __all__ = ["Contribution", "EntryCheck", "Explanation", "Share", "Step", "Summar
 
 
 def explain(network: Network, x, y, optimizer: str | Optimizer | None = None, *, sample_weight=None, training=None,
-            masks: tuple[int, int, int] | None = None, image_shape: tuple[int, int] | None = None,
+            masks: tuple[int, int, int] | None = None, image_shape: tuple[int, ...] | None = None,
             check: bool = True, seed: int = 0) -> Explanation:  # fmt: skip
     """Take one training step on a copy of the network and keep, name and check every value on the way.
 

@@ -1,0 +1,82 @@
+"""A film of a training."""
+
+import io
+from pathlib import Path
+
+from mechanet.plots import canvas
+from mechanet.plots.images import weights
+from mechanet.plots.planes import decision_boundary
+
+FRAMES = 60
+COLOURS = 128
+STILL = 2000  # milliseconds that the last picture stays
+
+
+def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a_second: float = 8.0,
+                  image_shape=None) -> Path:  # fmt: skip
+    """Train on, and write an animated GIF of what is being learnt.
+
+    With two inputs it shows the decision boundary among the training's rows, else the weights of the first layer.
+
+    Parameters
+    ----------
+    training : Training
+        Goes on for `epochs` epochs, as ``training.epochs(epochs)`` would.
+    epochs : int
+    path : str or path
+        Where the GIF goes; it is written by Pillow.
+    frames : int
+        At most so many; of more epochs every so many is shown, and the last.
+    frames_a_second : float
+    image_shape : (height, width), optional
+        How the input is drawn; see `weights`.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    ImportError
+        Without matplotlib or Pillow.
+    """
+    if not isinstance(frames, int) or frames < 1:
+        raise ValueError(f"frames expects an integer of at least 1. Received: frames={frames!r}.")
+    canvas.matplotlib()
+    from PIL import Image
+
+    net = training.network
+    plane = net.input_shape == (2,) and hasattr(training.batches, "X")
+    if plane:
+        x, y = canvas.host(training.batches.X), canvas.host(training.batches.T)
+    pictures: list[Image.Image] = []
+
+    def draw(title: str) -> None:
+        figure = canvas.figure(4.6, 4.0)
+        figure.set_dpi(90)
+        ax = figure.add_subplot()
+        if plane:
+            decision_boundary(net, x, y, ax=ax)
+        else:
+            weights(net, image_shape=image_shape, ax=ax)
+        ax.set_title(title, fontsize=10)
+        file = io.BytesIO()
+        figure.savefig(file, format="png", dpi=90)
+        pictures.append(Image.open(file).convert("RGB"))
+
+    every = -(-int(epochs) // frames)
+    draw(f"epoch {training.epoch}")
+    for epoch in training.epochs(epochs):
+        last = training.epoch == training.planned or training.stopped_early
+        if epoch.number % every == 0 or last:
+            said = f", accuracy {epoch.accuracy:.1%}" if epoch.accuracy is not None else ""
+            draw(f"epoch {epoch.number}, loss {epoch.loss:.4f}{said}")
+
+    # One palette for all and no dithering: what stays the same from picture to picture costs nothing then.
+    palette = pictures[-1].quantize(COLOURS)
+    first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    durations = [round(1000 / frames_a_second)] * len(pictures)
+    durations[-1] = STILL  # a film that begins again at once cannot be read
+    first.save(Path(path), format="GIF", save_all=True, append_images=others, duration=durations, loop=0)
+    return Path(path)

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from jobs.powercut import Forgetful, states_until_the_power_goes
+from jobs.powercut import Forgetful, states_until_the_power_goes, training_until_the_power_goes
 
 
 def test_a_state_survives_each_of_a_hundred_power_cuts(tmp_path):
@@ -34,3 +34,11 @@ def test_the_simulation_finds_a_sync_that_is_missing(tmp_path, disk):
 
     with pytest.raises((AssertionError, ValueError, FileNotFoundError)):
         cut_after_cut()
+
+
+def test_a_training_cut_off_at_random_goes_on_to_the_same_end(tmp_path):
+    rng = random.Random(1)
+    whole, calls = training_until_the_power_goes(tmp_path / "whole", 0, rng, "Adam")
+    for cut in range(3):
+        got, _ = training_until_the_power_goes(tmp_path / str(cut), rng.randrange(1, calls + 1), rng, "Adam")
+        assert got == whole

@@ -1,6 +1,6 @@
 """Signed files whose header lies: every entry of a model or a training state replaced by what nobody expects.
 
-    python tests/jobs/headers.py model --runs 200000 --seed 0
+    PYTHONPATH=src:tests python tests/jobs/headers.py model --runs 200000 --seed 0
 
 Random bytes hardly ever get past the SHA-256, so here the file itself is sound and what it says is not. Each
 must give a network, a ValueError or an OSError, within 1 GiB and 5 seconds.

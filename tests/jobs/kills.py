@@ -1,6 +1,6 @@
 """Kill a training at a random moment, take it up again, and compare its end with the uninterrupted one's.
 
-    python tests/jobs/kills.py --kills 200 --seed 0
+    PYTHONPATH=src:tests python tests/jobs/kills.py --kills 200 --seed 0
 
 Every kill is a SIGKILL to a process of its own that writes a state after each step, so that many fall inside a
 save. After it no state may be unreadable. θ and the losses at the end must be the same, bit for bit.

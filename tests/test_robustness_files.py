@@ -16,6 +16,8 @@ from jobs import headers
 import mechanet as mn
 from mechanet import storage
 
+# One file per released version: when a version changes, the new file joins the old ones, made by
+# headers.model().save(...) and headers.training().save(...).
 DATA = Path(__file__).parent / "data"
 KINDS = {kind: headers.seed_file(kind) for kind in ("model", "state")}
 
@@ -179,3 +181,13 @@ def test_the_network_files_of_every_version_stay_readable(version):
     net = mn.Network.load(DATA / f"network-{version}.safetensors")
     Z = net.forward([[0.1, 0.2, 0.3]])
     np.testing.assert_allclose(Z, [[-0.11680600, 0.00277996, -0.07734257]], atol=1e-6)
+
+
+@pytest.mark.parametrize("version", [1])
+def test_the_training_files_of_every_version_stay_readable(version):
+    x, y = headers.data()
+    run = mn.Training.resume(DATA / f"training-{version}.safetensors", x, y, validation=(x, y))
+    assert (run.epoch, run.step, run.updates) == (1, 2, 5)
+    list(run.epochs())
+    assert run.epoch == 3
+    np.testing.assert_allclose(run.history[-1].loss, 1.12232232, rtol=1e-5)

@@ -1,6 +1,6 @@
 """Memory after many epochs against memory after 100, with validation, states on disk and the history kept.
 
-python tests/jobs/growth.py --epochs 10000
+    PYTHONPATH=src python tests/jobs/growth.py --epochs 10000
 """
 
 import argparse

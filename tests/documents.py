@@ -174,3 +174,31 @@ def failures(markdown: str, name: str = "page") -> str:
 
 def pages(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.md"))
+
+
+# --- the notebook -----------------------------------------------------------------------------------------------
+
+
+def run_notebook(cells: list[dict], replace: tuple[str, str] = ("", "")) -> tuple[dict, list[str]]:
+    """Run a notebook's code, cell by cell, with one text replaced; its names at the end, and what each cell said."""
+    namespace: dict = {"__name__": "__main__"}
+    said = []
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        tree = ast.parse("".join(cell["source"]).replace(*replace))
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(tree, "notebook", "exec"), namespace)
+            if isinstance(last, ast.Expr):
+                value = eval(compile(ast.Expression(last.value), "notebook", "eval"), namespace)
+                if value is not None:
+                    print(repr(value))
+        said.append(out.getvalue())
+    return namespace, said
+
+
+def words(text: str) -> str:
+    """A text without its numbers and drawings: what of an output is the same on every machine."""
+    return " ".join(re.findall(r"[A-Za-zα-ω]+", text))

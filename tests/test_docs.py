@@ -1,6 +1,7 @@
 """The documentation says what is so: its sessions run, its arithmetic holds, its code is the source's, it builds."""
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import documents
 import pytest
+import typer
 
 import mechanet as mn
+from mechanet import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -79,6 +82,44 @@ def test_every_public_name_has_its_place_in_the_interface():
     assert missing - {"losses", "optimizers"} == set()  # these modules' classes are all public themselves
 
 
+# --- commands ---------------------------------------------------------------------------------------------------
+
+
+def wrong_commands(markdown: str) -> list[str]:
+    """Uses of ``mechanet`` in blocks and in the text with a command or an option that it does not have."""
+    main = typer.main.get_command(cli.app)
+    lines = [line for b in documents.blocks(markdown) if b.language in ("bash", "console")
+             for line in b.text.replace("\\\n", " ").splitlines()]  # fmt: skip
+    lines += re.findall(r"`(mechanet [a-z][^`]*)`", documents.FENCE.sub("", markdown))
+    wrong = []
+    for line in lines:
+        for part in re.split(r"&&|\||;", line):
+            found = re.search(r"(?:^|\s|/)mechanet\s+([a-z]+)\b(.*)", part.partition(" #")[0])
+            if found is None or re.search(r"pip install|docker (build|pull|image)", part):
+                continue
+            command = main.commands.get(found[1])
+            if command is None:
+                wrong.append(f"{line}: no command {found[1]}")
+                continue
+            known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+            used = {word.partition("=")[0] for word in found[2].split() if word.startswith("--")}
+            wrong.extend(f"{line}: no option {option}" for option in sorted(used - known - {"--help"}))
+    return wrong
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_commands_and_their_options_exist(path):
+    assert wrong_commands(path.read_text("utf-8")) == []
+
+
+def test_a_wrong_command_is_found():
+    page = "Run `mechanet trian`.\n\n```bash\n$ mechanet train --data mnist --epoch 3  # quick\nmechanet devices\n```\n"
+    assert wrong_commands(page) == [
+        "$ mechanet train --data mnist --epoch 3  # quick: no option --epoch",
+        "mechanet trian: no command trian",
+    ]
+
+
 # --- the checkers, shown what is wrong --------------------------------------------------------------------------
 
 
@@ -126,6 +167,52 @@ def test_a_script_that_fails_is_found():
 def test_a_number_from_nowhere_is_found():
     page = "It reaches 97.83 %, from 0.5.\n\n```pycon\n>>> 0.5\n0.5\n\n```\n\nReferences: section 6.2.\n"
     assert documents.unexplained_numbers(page) == ["97.83"]
+
+
+# --- the notebook -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def tutorial():
+    if importlib.util.find_spec("mechanet.plots") is None:
+        pytest.skip("mechanet.plots is not written yet")
+    matplotlib = pytest.importorskip("matplotlib", reason="the tutorial draws with matplotlib, which is not installed")
+    matplotlib.use("agg")
+    return json.loads((DOCS / "tutorial.ipynb").read_text("utf-8"))["cells"]
+
+
+def mnist_folder() -> Path | None:
+    """Where full MNIST is on this machine, if it is."""
+    for folder in (os.environ.get("MECHANET_DATA"), ROOT.parent / "shared" / "data"):
+        if folder and next(Path(folder).rglob("train-images*"), None):
+            return Path(folder)
+    return None
+
+
+def test_the_tutorial_reaches_97_percent_on_mnist(tutorial, monkeypatch):
+    folder = mnist_folder()
+    if folder is None:
+        pytest.skip("full MNIST is not on this machine: set MECHANET_DATA to a folder that holds it")
+    monkeypatch.setenv("MECHANET_DATA", str(folder))
+    names, said = documents.run_notebook(tutorial)
+    assert names["accuracy"] >= 0.97
+    shown = [
+        "".join("".join(output.get("text", output.get("data", {}).get("text/plain", ""))) for output in cell["outputs"])
+        for cell in tutorial
+        if cell["cell_type"] == "code"
+    ]
+    assert 100 * names["accuracy"] == pytest.approx(float(shown[-1].partition("%")[0]), abs=0.3)  # BLAS round differently
+    for ours, theirs in zip(said, shown, strict=True):
+        if "size" not in theirs:  # a figure names its size in pixels
+            assert documents.words(ours) == documents.words(theirs)
+
+
+def test_the_tutorial_runs_on_the_bundled_digits_as_it_says(tutorial):
+    names, said = documents.run_notebook(tutorial, ('load("mnist")', 'load("digits")'))
+    assert names["data"].train.x.shape == (10_000, 784)
+    assert names["accuracy"] == pytest.approx(0.95, abs=0.01)
+    assert "(True, True)\n" in "".join(said)  # mechanet's weights are those worked by hand
+    assert "WRONG" not in "".join(said)
 
 
 # --- the source in the pages, and the build ---------------------------------------------------------------------

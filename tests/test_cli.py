@@ -117,7 +117,6 @@ def _rows(split):
 
 def test_train_draws_the_curves(run):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    pytest.importorskip("mechanet.plots", reason="not there yet")
     run(*SPIRAL[:-1], "--out", "a.safetensors")
     run(*SPIRAL[:-1], "--plot", "b.png")
     for name in ("a.png", "b.png"):
@@ -272,6 +271,9 @@ def test_explain_shows_the_row_that_was_asked_for(run, digits_model, tmp_path):
     )
     assert run("explain", digits_model, "--index", 7).out == f"{expected}\n"
     assert run("explain", digits_model, "--index", 7, "--html", "seven.html").out == "written: seven.html\n"
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    assert run("explain", digits_model, "--index", 7, "--plot", "seven.png").out == "written: seven.png\n"
+    assert (tmp_path / "seven.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "seven.html").read_text().lstrip().lower().startswith("<!doctype html>")
 
 

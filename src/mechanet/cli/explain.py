@@ -46,7 +46,7 @@ def explain(
     if html is not None:
         explanation.to_html(html)
     if plot is not None:
-        mn.plots.network(loaded.network, x).savefig(plot)
+        mn.plots.network(loaded.network, x, classes=loaded.classes).savefig(plot)
     if json:
         print_json(explanation.to_dict())
     elif html is not None or plot is not None:

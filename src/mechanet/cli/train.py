@@ -197,7 +197,7 @@ def _curves(plot: Path | None, no_plot: bool, out: Path) -> Path | None:
     """Where the curves are drawn, or None: without the library that draws them only if they were not asked for."""
     if no_plot:
         return None
-    if importlib.util.find_spec("matplotlib") is None or importlib.util.find_spec("mechanet.plots") is None:
+    if importlib.util.find_spec("matplotlib") is None:
         if plot is None:
             return None
         raise ImportError("--plot needs matplotlib. Install it with: pip install 'mechanet[plots]'")
@@ -235,5 +235,4 @@ def _test_line(measured: dict[str, float], validation: str) -> str:
 
 
 def _draw(history: mn.History, path: Path) -> None:
-    figure = mn.plots.history(history)
-    figure.savefig(path)
+    mn.plots.history(history).savefig(path)

@@ -258,3 +258,23 @@ def test_many_classes_take_no_table_of_all_their_target_rows(rng):
     P = np.exp(Z) / np.exp(Z).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(float(net.loss_and_gradient(x, y)), -(T * np.log(P)).sum() / 5, rtol=1e-12)
     np.testing.assert_allclose(net.layers[0].db, (P - T).sum(axis=0) / 5, atol=1e-14)
+
+
+def test_class_weights_of_a_binary_loss():
+    """At Z = 0 each row's loss is log 2 and its gradient σ(0) - T; the weights are 2 for a no, 1 for a yes."""
+    for weights in ({0: 2.0}, [2.0, 1.0]):
+        loss = mn.BinaryCrossEntropy(weights)
+        net = mn.Network([mn.Dense(1)], (1,), loss, "float64")
+        net.parameters[...] = [0.0, 0.0]
+        np.testing.assert_allclose(float(net.loss_and_gradient([[1.0], [10.0], [100.0]], [0, 1, 0.5])), math.log(2))
+        # dW = Σ c (σ - T) X with c = 2/5, 1/5 and, since a half is a no, 2/5
+        np.testing.assert_allclose(net.gradient, [0.4 * 0.5 - 0.2 * 0.5 * 10, 0.4 * 0.5 - 0.2 * 0.5], rtol=1e-12)
+
+
+def test_class_weights_of_a_binary_loss_want_one_output():
+    net = mn.Network([mn.Dense(2)], (1,), mn.BinaryCrossEntropy([1.0, 2.0]))
+    with pytest.raises(ValueError) as caught:
+        net.evaluate([[1.0]], [[0, 1]])
+    assert str(caught.value) == (
+        "class_weight of binary_cross_entropy expects one output. Received: 2 outputs. Pass sample_weight instead."
+    )

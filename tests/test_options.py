@@ -107,3 +107,26 @@ def test_the_slope_of_elu_at_zero_is_that_of_its_left_side():
     net.parameters[...] = [0.0]
     net.loss_and_gradient([[1.0]], [-1.0])  # dZ = 1 · f'(0), dW = dZ
     assert net.gradient.tolist() == [0.5]
+
+
+def test_the_slope_of_leaky_relu_at_zero_is_that_of_its_left_side():
+    net = mn.Network([mn.Dense(1, bias=False), mn.LeakyReLU(0.25)], (1,), "squared_error", "float64")
+    net.parameters[...] = [0.0]
+    net.loss_and_gradient([[1.0]], [-1.0])
+    assert net.gradient.tolist() == [0.25]
+
+
+def test_gradients_have_the_shape_that_reshape_was_given():
+    layers = [mn.Dense(6), mn.Reshape((3, 2)), mn.Tanh(), mn.Reshape((2, 3)), mn.ReLU(), mn.Flatten(), mn.Dense(2)]
+    rng = np.random.default_rng(0)
+    net = mn.Network(layers, (4,), "squared_error")
+    assert mn.check_gradients(net, rng.normal(size=(5, 4)), rng.normal(size=(5, 2)))
+
+
+def test_text_is_no_target_and_y_is_named():
+    net = mn.Network([mn.Dense(1)], (1,), "squared_error")
+    with pytest.raises(TypeError, match=r"y expects real numbers\. Received: y with dtype=<U1\."):
+        net.evaluate([[1.0]], [["a"]])
+    with pytest.raises(ValueError) as caught:
+        mn.SGD(0.1, nesterov=True)
+    assert str(caught.value) == "nesterov expects a momentum above 0. Received: momentum=0."

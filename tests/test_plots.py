@@ -2,8 +2,10 @@
 
 import io
 import math
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import array_api_strict
 import numpy as np
@@ -14,7 +16,6 @@ import mechanet as mn
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 Image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.text import Text  # noqa: E402
 
@@ -39,26 +40,24 @@ def batch(net, rng, rows=60):
     return x, rng.random((rows, outputs))
 
 
-def drawn_texts(figure):
-    """Every text that is drawn, with its box in pixels."""
-    found, draw = [], Text.draw
+def drawn_texts(figure, file=None):
+    """Every text that is drawn when a figure is written to a file, with its box in pixels."""
+    found, draw = {}, Text.draw
 
     def watched(self, renderer, *args, **kwargs):
         if self.get_visible() and self.get_text().strip():
-            found.append((self.get_text(), self.get_window_extent(renderer)))
+            found[id(self)] = self.get_text(), self.get_window_extent(renderer)  # matplotlib draws twice
         return draw(self, renderer, *args, **kwargs)
 
-    page = FigureCanvasAgg(figure)
     with pytest.MonkeyPatch.context() as patch:
-        page.draw()  # once for the layout
         patch.setattr(Text, "draw", watched)
-        page.draw()
-    return found
+        figure.savefig(file or io.BytesIO(), dpi=figure.dpi)
+    return list(found.values())
 
 
-def faults(figure, slack=1.5):
+def faults(figure, file=None, slack=1.5):
     """Texts that leave the picture, and pairs that lie on each other."""
-    texts, page = drawn_texts(figure), figure.bbox
+    texts, page = drawn_texts(figure, file), figure.bbox
     wrong = [
         f"cut off: {text!r}"
         for text, box in texts
@@ -73,19 +72,14 @@ def faults(figure, slack=1.5):
     return wrong
 
 
-def opened(figure, tmp_path):
-    figure.savefig(tmp_path / "picture.png", dpi=60)
-    with Image.open(tmp_path / "picture.png") as picture:
-        picture.load()
-        assert min(picture.size) > 60
-        assert len(picture.convert("L").getcolors(256)) > 3
-        return picture.size
-
-
 def check(figure, tmp_path):
     assert isinstance(figure, Figure)
-    assert faults(figure) == []
-    opened(figure, tmp_path)
+    figure.set_dpi(70)
+    assert faults(figure, tmp_path / "picture.png") == []
+    with Image.open(tmp_path / "picture.png") as picture:
+        picture.load()
+        assert picture.size == pytest.approx(tuple(figure.bbox.size), abs=1)
+        assert len(picture.convert("L").getcolors(256)) > 3
 
 
 def all_pictures(net, rng, points=5):
@@ -269,6 +263,8 @@ def test_decision_boundary_of_a_network_that_compares_its_inputs(tmp_path, rng):
     markers = {c.get_paths()[0].vertices.shape for c in figure.axes[0].collections if len(c.get_offsets()) > 1}
     assert len(markers) == 2  # legible without colour
     check(figure, tmp_path)
+    small = canvas.figure(4.6, 4.0).add_subplot()  # as in a film
+    check(mn.plots.decision_boundary(net, x, y, ax=small), tmp_path)
     regression = mn.Network([mn.Dense(1)], (2,), "squared_error")
     check(mn.plots.decision_boundary(regression, x, x[:, 0]), tmp_path)
 
@@ -369,3 +365,15 @@ def test_errors_say_what_to_do(rng):
         mn.plots.landscape(net, x, y, points=1)
     with pytest.raises(ValueError, match="frames expects an integer of at least 1. Received: frames=0"):
         mn.plots.training_film(mn.Training(net, x, y), 2, "film.gif", frames=0)
+
+
+def test_the_pictures_of_the_readme_open_and_are_small():
+    folder = Path(__file__).parents[1] / "docs" / "images"
+    for name, kind in (("network.png", "PNG"), ("training.gif", "GIF")):
+        with Image.open(folder / name) as picture:
+            picture.load()
+            assert picture.format == kind
+        assert (folder / name).stat().st_size < 1_000_000
+    svg = (folder / "explanation.svg").read_text(encoding="utf-8")
+    assert "298371109" in svg
+    assert not re.search(r"url\(.?http|href=.?http", svg)  # it fetches nothing

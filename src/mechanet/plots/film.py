@@ -74,7 +74,7 @@ def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a
             draw(f"epoch {epoch.number}, loss {epoch.loss:.4f}{said}")
 
     # One palette for all and no dithering: what stays the same from picture to picture costs nothing then.
-    palette = pictures[-1].quantize(COLOURS)
+    palette = pictures[-1].quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
     first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [round(1000 / frames_a_second)] * len(pictures)
     durations[-1] = STILL  # a film that begins again at once cannot be read

@@ -31,6 +31,8 @@ def decision_boundary(net, x, y, *, classes=None, ax=None) -> Any:
         A classification's regions by colour, paler where it is less sure, with a line between them, and a marker a
         class; the values of a regression as a map. Of more than 2,000 rows every so many is drawn.
     """
+    from matplotlib.ticker import MaxNLocator
+
     if net.input_shape != (2,):
         raise ValueError(
             f"decision_boundary expects a network with two inputs. Received: input_shape={net.input_shape}."
@@ -63,6 +65,8 @@ def decision_boundary(net, x, y, *, classes=None, ax=None) -> Any:
         ax.set_title(f"mean loss {net.evaluate(X, y)['loss']:.4g} over {len(X):,} rows", fontsize=10)
     ax.set_xlim(across[0], across[-1])
     ax.set_ylim(up[0], up[-1])
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(6))
     ax.set_xlabel("input 0")
     ax.set_ylabel("input 1")
     return figure

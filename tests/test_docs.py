@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *documents.pages(DOCS)]
 WORKED = sorted((DOCS / "mechanics").glob("*.md"))
 
 # Optional packages a page's sessions import; without them the page is skipped, and says so.
-NEEDS = {"estimators.md": ["sklearn"], "README.md": ["matplotlib"]}
+NEEDS = {"estimators.md": ["sklearn"], "estimators.md": ["sklearn"], "README.md": ["matplotlib"]}
 
 
 def name_of(path: Path) -> str:

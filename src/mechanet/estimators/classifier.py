@@ -13,6 +13,95 @@ from mechanet.losses import BinaryCrossEntropy, CrossEntropy
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
+    """A multi-layer perceptron that classifies: scikit-learn's `MLPClassifier`, with a device and more.
+
+    Parameters, fitted attributes and their meaning are those of scikit-learn 1.9; the parameters from `device` on
+    are additions. The same `random_state` gives the same model as scikit-learn's, to rounding.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int
+        Units of the hidden layers; () for none.
+    activation : str, layer, pair of functions, or a list of these
+        ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``,
+        ``"silu"``, ``"softplus"``; a layer such as ``mechanet.LeakyReLU(0.2)``; a pair (forward, backward) as
+        `mechanet.Activation` takes it. A list has one for each hidden layer.
+    solver : {"lbfgs", "sgd", "adam"}
+        SciPy's L-BFGS over all rows at once, or steps over batches.
+    alpha : float
+        Strength of the L2 penalty alpha / (2 m) ‖W‖², m being the rows, or the weight, of a batch.
+    batch_size : int or "auto"
+        Rows a step; ``"auto"`` is min(200, n).
+    learning_rate : {"constant", "invscaling", "adaptive"}, the name of a schedule, or Schedule
+        Scikit-learn's policies act on ``"sgd"`` only; a schedule such as ``"cosine"`` on both stochastic solvers,
+        over `max_iter` epochs.
+    learning_rate_init, power_t : float
+        The learning rate, and the exponent of ``"invscaling"``.
+    max_iter : int
+        The most epochs, or iterations of L-BFGS.
+    shuffle : bool
+        Draw a new order each epoch.
+    random_state : int, RandomState or None
+        First parameters, split and order are drawn from it exactly as scikit-learn draws them.
+    tol, n_iter_no_change : float, and int or inf
+        Stop when the loss, or with `early_stopping` the validation score, has not become better by `tol` for more
+        than `n_iter_no_change` epochs. For L-BFGS, `tol` is the largest entry of the gradient at the end.
+    verbose : bool or int
+        Print the loss of each epoch.
+    warm_start : bool
+        `fit` goes on from the parameters of the last.
+    momentum, nesterovs_momentum : float in [0, 1], bool
+        For ``"sgd"``.
+    early_stopping, validation_fraction : bool, float in [0, 1)
+        Hold out rows, or use `validation_data`, stop by their score, and end with the best epoch's parameters.
+    beta_1, beta_2, epsilon : float
+        For ``"adam"``.
+    max_fun : int
+        The most evaluations of L-BFGS.
+    device : {"cpu", "cuda", "cuda:N", "auto"}, optional
+        Where to compute; by default where X lives. Answers go where X lives, either way.
+    dtype : {"float32", "float64"}, optional
+        What to compute in; by default as X.
+    dropout : float in [0, 1), or a list
+        The rate after each hidden layer.
+    class_weight : mapping from label to weight, "balanced", or a list of mappings, optional
+        Each row is weighted with the weight of its class; a list has a mapping for each of several labels.
+    label_smoothing : float in [0, 1)
+        ε: the target becomes (1 - ε) T + ε / k, with k = 2 for each yes-or-no output.
+    gradient_clip : float, optional
+        The largest norm of a step's gradient.
+    validation_data : (X, y) or (X, y, sample_weight), optional
+        Rows that are scored after each epoch and never trained on.
+    on_epoch : callable, optional
+        ``on_epoch(estimator, epoch)`` is called after each epoch with a `mechanet.history.Epoch`; True stops.
+
+    Attributes
+    ----------
+    network_ : mechanet.Network
+        The network: for `mechanet.explain`, `mechanet.plots`, `save`.
+    coefs_, intercepts_ : list of array
+        W (n_in, n_out) and b (n_out,) of each layer. What is put into these lists is used from then on.
+    loss_, loss_curve_, best_loss_ : float, list of float, float or None
+        The loss with its penalty: of the last epoch, of each, and the lowest; None with `early_stopping`.
+    validation_scores_, validation_loss_curve_ : list of float, or None
+        Score and loss, without penalty, of the held-out rows after each epoch.
+    best_validation_score_ : float or None
+    converged_ : bool
+        Whether the last call stopped by itself, rather than at `max_iter`.
+    n_iter_, t_, n_layers_, n_outputs_, out_activation_, n_features_in_, feature_names_in_
+        As in scikit-learn.
+    classes_ : array
+        The class labels, sorted.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from mechanet.estimators import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> MLPClassifier((16,), solver="lbfgs", max_iter=1000, random_state=0).fit(X, y).score(X, y) > 0.95
+    True
+    """
+
     def __init__(
         self,
         hidden_layer_sizes=(100,),

@@ -46,7 +46,8 @@ class HeldOut:
             return loss, float(np.average(right, weights=self.weights))
         if not np.isfinite(predictions).all():
             return loss, float("nan")
-        return loss, float(r2_score(self.truth, predictions, sample_weight=self.weights))
+        with np.errstate(over="ignore"):
+            return loss, float(r2_score(self.truth, predictions, sample_weight=self.weights))
 
 
 def split(n: int, fraction: float, random_state, stratify):

@@ -248,7 +248,7 @@ def test_a_name_that_is_not_in_the_source_stops_the_build(hooks):
 def test_source_leaves_out_the_docstring_and_nothing_else(hooks):
     file, code = hooks.source("activations.relu")
     assert file == "src/mechanet/activations.py"
-    assert code == "def relu(xp, Z):\n    return xp.maximum(Z, 0.0)"
+    assert code == "def relu(xp, Z):\n    return xp.maximum(Z, xp.zeros_like(Z))  # NumPy takes three times as long for an array and a number"
 
 
 def test_the_documentation_builds_strictly_and_reads_without_a_network(tmp_path):

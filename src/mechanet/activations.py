@@ -15,7 +15,7 @@ def relu(xp, Z):
     ----------
     Nair and Hinton (2010), Rectified linear units improve restricted Boltzmann machines.
     """
-    return xp.maximum(Z, 0.0)
+    return xp.maximum(Z, xp.zeros_like(Z))  # NumPy takes three times as long for an array and a number
 
 
 def relu_backward(xp, dA, Z, A):

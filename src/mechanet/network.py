@@ -74,7 +74,7 @@ class Network:
             # What runs: the same mathematics, in fewer steps where the device has them.
             gather = Gather(self._dtype).bind(self.backend, self.input_shape, {}, {})
             self._steps = self.backend.fused((gather, *self.layers))
-            self._measure = self.backend.fused(self.loss).measure
+            self.run_loss = self.backend.fused(self.loss).measure
         trained = [i for i, step in enumerate(self._steps) if step.parameters]
         self._first_trained = trained[0] if trained else len(self._steps)
         row = [self.input_shape, *(layer.output_shape for layer in self.layers)]
@@ -141,7 +141,7 @@ class Network:
         has None in place of right decisions.
         """
         Z, caches = self.run(X, rng, rows)
-        value, dZ, right = self._measure(self.xp, Z, T, c)
+        value, dZ, right = self.run_loss(self.xp, Z, T, c)
         self.run_back(dZ, caches)
         return value, right
 
@@ -220,7 +220,7 @@ class Network:
         def measure(size):
             value, right = 0.0, 0
             for block, Z in self._in_blocks(X, size):
-                part, _, right_part = self._measure(self.xp, Z, T[block, ...], c[block])
+                part, _, right_part = self.run_loss(self.xp, Z, T[block, ...], c[block])
                 value, right = value + part, _sum(right, right_part)
             return value, right
 

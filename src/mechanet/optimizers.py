@@ -161,11 +161,12 @@ class RMSProp(Optimizer):
         if decay is not None:
             gradient = gradient + decay * theta
         v = state["v"]
-        v *= self.rho
-        v += (1.0 - self.rho) * gradient * gradient
+        move_towards(v, gradient * gradient, 1.0 - self.rho)
         root = xp.sqrt(v)
         root += self.epsilon
-        theta -= alpha * gradient / root
+        step = gradient / root
+        step *= alpha
+        theta -= step
 
 
 @dataclass(frozen=True)
@@ -208,13 +209,13 @@ class Adam(Optimizer):
             gradient = gradient + decay * theta
         m, v = state["m"], state["v"]
         correction = math.sqrt(1.0 - self.beta2**t)
-        m *= self.beta1
-        m += (1.0 - self.beta1) * gradient
-        v *= self.beta2
-        v += (1.0 - self.beta2) * gradient * gradient
+        move_towards(m, gradient, 1.0 - self.beta1)
+        move_towards(v, gradient * gradient, 1.0 - self.beta2)
         root = xp.sqrt(v)
         root += self.epsilon_hat(correction)
-        theta -= alpha * correction / (1.0 - self.beta1**t) * m / root
+        step = m / root
+        step *= alpha * correction / (1.0 - self.beta1**t)
+        theta -= step
 
 
 @dataclass(frozen=True)
@@ -247,6 +248,13 @@ class AdamW(Adam):
         if decay is not None:
             theta -= alpha * decay * theta
         super().step(xp, theta, gradient, state, alpha, t)
+
+
+def move_towards(mean, value, share: float) -> None:
+    """mean ← mean + share (value - mean), in place: a running mean, (1 - share) mean + share value."""
+    change = value - mean
+    change *= share
+    mean += change
 
 
 def clip(xp, gradient, limit: float) -> None:

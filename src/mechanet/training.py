@@ -75,6 +75,9 @@ class Training:
         Draw a new order each epoch.
     seed : int
         Order and dropout masks are functions of the seed and the epoch.
+    threads : int, "auto" or None
+        Threads of NumPy's BLAS during an epoch; afterwards it has what it had. ``"auto"`` takes one for small
+        products, where more would cost more than they give, and never more than it had. None leaves it alone.
 
     Attributes
     ----------
@@ -96,11 +99,13 @@ class Training:
     def __init__(self, network: Network, x, y=None, *, optimizer: str | Optimizer = "adam",
                  batch_size: int | None = 128, validation=None, schedule: str | Schedule | None = None,
                  gradient_clip: float | None = None, early_stopping: int | Mapping | EarlyStopping | None = None,
-                 sample_weight=None, shuffle: bool = True, seed: int = 0):  # fmt: skip
+                 sample_weight=None, shuffle: bool = True, seed: int = 0,
+                 threads: int | str | None = "auto"):  # fmt: skip
         self.network = network
         self.optimizer = optimizer_from(optimizer)
         self.schedule = schedule_from(schedule)
         self.seed = checks.integer("seed", seed, 0)
+        self.threads = threads if threads in ("auto", None) else checks.integer("threads", threads)
         self.gradient_clip = None
         if gradient_clip is not None:
             self.gradient_clip = checks.real("gradient_clip", gradient_clip, 0.0, open_low=True)
@@ -188,7 +193,8 @@ class Training:
             self.stopped_early = False
         self._stop = False
         while self.epoch < self.planned and not self.stopped_early:
-            with self.network.backend.current(f"batch_size={self.batches.batch_size}"):
+            backend, work = self.network.backend, f"batch_size={self.batches.batch_size}"
+            with backend.current(work), backend.threads(self.threads, self.network, self.batches.batch_size):
                 epoch = self._train_epoch(on_step)
             if epoch is None:
                 return

@@ -10,6 +10,7 @@ import array_api_compat
 import numpy as np
 
 from mechanet import checks
+from mechanet.backend import cpu
 
 
 class DeviceError(RuntimeError):
@@ -34,7 +35,7 @@ class Backend:
         The size of a block of rows that is worked on at a time: small enough to stay in a CPU's cache.
     """
 
-    block_bytes = 8 << 20
+    block_bytes = 3 << 20
 
     def __init__(self, xp: ModuleType, device: Any, name: str):
         self.xp = xp
@@ -129,6 +130,10 @@ class Backend:
         """
         return plain
 
+    def threads(self, count: Any, network: Any, rows: int | None) -> contextlib.AbstractContextManager:
+        """Give BLAS `count` threads; ``"auto"``: as many as a step of `network` on `rows` rows deserves."""
+        return contextlib.nullcontext()
+
     def matmul(self, A: Any, B: Any, out: Any) -> None:
         """out ← A B."""
         out[...] = A @ B
@@ -186,6 +191,15 @@ class NumpyBackend(OutBackend):
 
     def like(self, result: Any, x: Any) -> Any:
         return result if isinstance(x, np.ndarray) else super().like(result, x)
+
+    def fused(self, plain: Any) -> Any:
+        return cpu.fused(plain)
+
+    def sum_rows(self, A: Any, out: Any) -> None:
+        cpu.sum_rows(A, out)
+
+    def threads(self, count, network, rows):
+        return cpu.limited(count, network, rows)
 
 
 def in_blocks(work: Callable[[int], Any], rows: int) -> Any:

@@ -59,7 +59,7 @@ class Walk:
         """The loss and the way back: fill `value`, `slopes` and `gradient`."""
         total = None
         for block, outputs, caches in zip(self.blocks, self.outputs, self.caches, strict=True):
-            value, dZ = self.network.loss(self.xp, outputs[-1], self.T[block, ...], self.c[block])
+            value, dZ, _ = self.network.run_loss(self.xp, outputs[-1], self.T[block, ...], self.c[block])
             self.value = self.value + value
             self.slopes.append(self.back_from(dZ, caches))
             part = self.copy(self.network.gradient)

@@ -1,0 +1,183 @@
+"""NumPy's fast paths against the plain lines; and BLAS threads, chosen and given back."""
+
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+import mechanet as mn
+from mechanet.backend import NUMPY, cpu
+from mechanet.losses import CrossEntropy, SquaredError
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("m", "k"), [(1, 2), (7, 3), (128, 10), (1000, 33)])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_cross_entropy_by_classes_is_the_plain_one(dtype, m, k, scale, rng):
+    plain = CrossEntropy().bind(NUMPY, k, np.dtype(dtype))
+    Z = (scale * rng.standard_normal((m, k))).astype(dtype)
+    T = rng.integers(0, k, m)
+    c = rng.random(m).astype(dtype)
+    c /= c.sum()
+    Z.flags.writeable = False
+    value, dZ, right = cpu.fused(plain).measure(np, Z, T, c)
+    expected, expected_dZ, expected_right = plain.measure(np, Z, T, c)
+    tolerance = {"float32": 2e-6, "float64": 1e-14}[dtype]
+    np.testing.assert_allclose(value, expected, rtol=tolerance)
+    np.testing.assert_allclose(dZ, expected_dZ, rtol=0, atol=tolerance * np.abs(c).max())
+    assert (value.dtype, dZ.dtype, dZ.shape) == (np.dtype(dtype), np.dtype(dtype), (m, k))
+    assert right == expected_right
+
+
+def test_cross_entropy_by_classes_worked_by_hand():
+    """Two rows, equal weights: P = (¾, ¼) for scores log 3 and 0."""
+    fast = cpu.fused(CrossEntropy().bind(NUMPY, 2, np.dtype("float64")))
+    Z = np.log([[3.0, 1.0], [1.0, 3.0]])
+    value, dZ, right = fast.measure(np, Z, np.array([0, 0]), np.array([0.5, 0.5]))
+    assert value == pytest.approx(-0.5 * (np.log(0.75) + np.log(0.25)))
+    np.testing.assert_allclose(dZ, [[-0.125, 0.125], [-0.375, 0.375]])
+    assert right == 1
+
+
+def test_targets_of_probabilities_take_the_plain_lines(rng):
+    plain = CrossEntropy().bind(NUMPY, 3, np.dtype("float64"))
+    Z, T, c = rng.standard_normal((4, 3)), np.full((4, 3), 1 / 3), np.full(4, 0.25)
+    value, dZ, _ = cpu.fused(plain).measure(np, Z, T, c)
+    expected, expected_dZ = plain(np, Z, T, c)
+    assert value == expected
+    np.testing.assert_array_equal(dZ, expected_dZ)
+
+
+def test_what_has_no_faster_twin_stays_as_it_is():
+    class Mine(mn.Adam):
+        pass
+
+    smoothed = CrossEntropy(label_smoothing=0.1).bind(NUMPY, 3, np.dtype("float32"))
+    for plain in (smoothed, SquaredError(), Mine(), np.sum, ()):
+        assert cpu.fused(plain) is plain
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [mn.SGD(0.1), mn.SGD(0.1, momentum=0.9, nesterov=True), mn.RMSProp(), mn.Adam(weight_decay=0.1), mn.AdamW()],
+    ids=repr,
+)
+def test_steps_in_parts_are_the_whole_step_bit_for_bit(optimizer, rng):
+    length = 2 * cpu.PART + 17
+    gradient = rng.standard_normal(length).astype("float32")
+    decay = np.where(rng.random(length) < 0.5, np.float32(0.1), np.float32(0.0))
+    ends = []
+    for step in (optimizer.step, cpu.fused(optimizer).step):
+        theta = np.linspace(-1, 1, length, dtype="float32")
+        state = {name: np.zeros(length, "float32") for name in optimizer.vectors}
+        for t in (1, 2, 3):
+            step(np, theta, gradient, state, 0.01, t, decay if optimizer.weight_decay else None)
+        ends.append([theta, *state.values()])
+    for whole, parts in zip(*ends, strict=True):
+        np.testing.assert_array_equal(whole, parts)
+
+
+def test_steps_in_parts_allocate_parts(rng):
+    """No temporary as long as θ: at most three parts at a time, whatever the length."""
+    import tracemalloc
+
+    length = 40 * cpu.PART
+    theta, gradient = np.ones(length, "float32"), np.ones(length, "float32")
+    state = {"m": np.zeros(length, "float32"), "v": np.zeros(length, "float32")}
+    tracemalloc.start()
+    cpu.fused(mn.Adam()).step(np, theta, gradient, state, 0.01, 1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3.1 * cpu.PART * 4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 3), (400, 64)])
+def test_sum_of_rows(shape, rng):
+    A = rng.standard_normal(shape)
+    out = np.empty(shape[1])
+    cpu.sum_rows(A, out)
+    np.testing.assert_allclose(out, [sum(column) for column in A.T.tolist()], rtol=1e-12)
+
+
+# --- threads ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("work", "most", "threads"),
+    [(0, 8, 1), (2.4e8, 8, 1), (5e8, 8, 2), (5e8, 1, 1), (1e12, 8, 4)],
+)
+def test_threads_grow_with_the_work_up_to_the_cores(work, most, threads, monkeypatch):
+    monkeypatch.setattr(cpu, "cores", lambda: 4)
+    assert cpu.threads_for(work, most) == threads
+
+
+def blas_threads():
+    pools = threadpoolctl.threadpool_info()
+    return {pool["num_threads"] for pool in pools if pool["user_api"] == "blas"}
+
+
+def train(threads, seen, units=8, rows=600):
+    net = mn.Network([mn.Dense(units), mn.ReLU(), mn.Dense(2)], (4,))
+    x, y = np.ones((rows, 4), "float32"), np.zeros(rows, int)
+    training = mn.Training(net, x, y, threads=threads)
+    for _ in training.epochs(1, on_step=lambda training: seen.append(blas_threads())):
+        seen.append(blas_threads())
+
+
+@pytest.mark.parametrize(("threads", "inside"), [("auto", 1), (1, 1), (2, 2), (None, 2)])
+def test_an_epoch_has_its_threads_and_gives_them_back(threads, inside):
+    seen = []
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        train(threads, seen)
+        after = seen.pop()
+    assert all(found == {inside} for found in seen)
+    assert after == {2}  # between epochs they are the caller's
+
+
+def test_auto_takes_no_more_than_there_were(monkeypatch):
+    monkeypatch.setattr(cpu, "WORK_OF_A_THREAD", 1.0)
+    monkeypatch.setattr(cpu, "cores", lambda: 8)
+    seen = []
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        train("auto", seen)
+    assert all(found == {1} for found in seen)
+
+
+def test_an_error_in_an_epoch_gives_the_threads_back():
+    def fail(training):
+        raise KeyError
+
+    net = mn.Network([mn.Dense(2)], (4,))
+    training = mn.Training(net, np.ones((8, 4)), np.zeros(8, int), threads=1)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        with pytest.raises(KeyError):
+            list(training.epochs(1, on_step=fail))
+        assert blas_threads() == {2}
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_too_few_threads(threads):
+    net = mn.Network([mn.Dense(2)], (4,))
+    with pytest.raises(
+        ValueError, match=f"threads expects an integer of at least 1. Received: threads={threads}."
+    ):
+        mn.Training(net, np.ones((8, 4)), np.zeros(8, int), threads=threads)
+
+
+@pytest.mark.parametrize("threads", ["many", 1.5])
+def test_threads_that_are_no_number(threads):
+    net = mn.Network([mn.Dense(2)], (4,))
+    with pytest.raises(TypeError, match="threads expects"):
+        mn.Training(net, np.ones((8, 4)), np.zeros(8, int), threads=threads)
+
+
+def test_two_trainings_at_once_do_not_disturb_each_other():
+    """Threads of Python that train side by side: whichever ends last, BLAS has what it had."""
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        workers = [threading.Thread(target=train, args=("auto", [])) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert blas_threads() == {2}

@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *documents.pages(DOCS)]
 WORKED = sorted((DOCS / "mechanics").glob("*.md"))
 
 # Optional packages a page's sessions import; without them the page is skipped, and says so.
-NEEDS = {"estimators.md": ["sklearn"], "estimators.md": ["sklearn"], "README.md": ["matplotlib"]}
+NEEDS = {"estimators.md": ["sklearn"], "README.md": ["matplotlib"]}
 
 
 def name_of(path: Path) -> str:
@@ -248,7 +248,8 @@ def test_a_name_that_is_not_in_the_source_stops_the_build(hooks):
 def test_source_leaves_out_the_docstring_and_nothing_else(hooks):
     file, code = hooks.source("activations.relu")
     assert file == "src/mechanet/activations.py"
-    assert code == "def relu(xp, Z):\n    return xp.maximum(Z, xp.zeros_like(Z))  # NumPy takes three times as long for an array and a number"
+    line = "return xp.maximum(Z, xp.zeros_like(Z))  # NumPy takes three times as long for an array and a number"
+    assert code == f"def relu(xp, Z):\n    {line}"
 
 
 def test_the_documentation_builds_strictly_and_reads_without_a_network(tmp_path):

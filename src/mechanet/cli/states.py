@@ -22,9 +22,7 @@ def check(checkpoint: Path | None, every: str, keep: int, resume: bool) -> None:
 
 def resumed(checkpoint: Path, network: mn.Network, x, y, *, validation, **options: Any) -> mn.Training:
     """The training of the newest state in `checkpoint`, if it is the one that is asked for."""
-    training = checkpoints.resume(
-        checkpoint, x, y, validation=validation, device=network.backend, notify=say
-    )
+    training = checkpoints.resume(checkpoint, x, y, validation=validation, device=network.backend, notify=say)
     few = None if validation is None else tuple(rows[:1] for rows in validation)
     asked = mn.Training(network, x[:1], y[:1], validation=few, **options)
     size = options["batch_size"] or len(x)

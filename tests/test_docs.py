@@ -1,5 +1,7 @@
 """The documentation says what is so: its sessions run, its arithmetic holds, its code is the source's, it builds."""
 
+import doctest
+import importlib
 import importlib.util
 import json
 import os
@@ -263,3 +265,18 @@ def test_the_documentation_builds_strictly_and_reads_without_a_network(tmp_path)
         html = page.read_text("utf-8")
         loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=[\"']?(https?:)?//([^\"'\s>]+)", html)
         assert loaded == [], f"{page.name} loads {loaded}"
+
+
+# --- the examples in the source ---------------------------------------------------------------------------------
+
+EXAMPLES = sorted(path for path in (ROOT / "src").rglob("*.py") if re.search(r"^ *>>> ", path.read_text("utf-8"), re.M))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_examples_in_docstrings_run(path):
+    dotted = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
+    module = importlib.import_module(dotted.removesuffix(".__init__"))
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    results = doctest.testmod(module, optionflags=flags)
+    assert results.attempted > 0
+    assert results.failed == 0

@@ -52,8 +52,9 @@ def read_idx(path, *, largest=LARGEST):
 
     Examples
     --------
-    >>> read_idx("train-labels-idx1-ubyte.gz").shape     # doctest: +SKIP
-    (60000,)
+    >>> _ = Path("three-idx1-ubyte").write_bytes(pack_idx(np.array([5, 0, 4], dtype="uint8")))
+    >>> read_idx("three-idx1-ubyte")
+    array([5, 0, 4], dtype=uint8)
     """
     path = Path(path)
     with open(path, "rb") as file:

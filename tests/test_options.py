@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 import mechanet as mn
+from mechanet.layers import layer_from_config
+from mechanet.losses import loss_from_config
+from mechanet.optimizers import optimizer_from
 
 ABOVE_0, AT_LEAST_0, BELOW_1 = "a finite number above 0", "a finite number of at least 0", "a number in [0, 1)"
 
@@ -130,3 +133,62 @@ def test_text_is_no_target_and_y_is_named():
     with pytest.raises(ValueError) as caught:
         mn.SGD(0.1, nesterov=True)
     assert str(caught.value) == "nesterov expects a momentum above 0. Received: momentum=0."
+
+
+def test_dropout_drops_a_share_and_scales_the_rest():
+    layers = [mn.Dropout(0.25)]
+    net = mn.Network([*layers, mn.Dense(1)], (1000,), "squared_error")
+    drop = net.layers[0]
+    X = np.linspace(1.0, 2.0, 200_000, dtype="float32").reshape(200, 1000)
+    A, M = drop.forward(X, np.random.default_rng(5))
+    kept = np.random.default_rng(5).random((200, 1000), dtype="float32") >= 0.25
+    np.testing.assert_allclose(A, np.where(kept, X / 0.75, 0.0), rtol=1e-6)  # scaled by 1 / (1 - rate)
+    assert abs(np.mean(A == 0.0) - 0.25) < 0.005
+    assert abs(np.mean(A) / np.mean(X) - 1.0) < 0.01  # the mean stays
+    dA = np.full_like(X, 3.0)
+    np.testing.assert_allclose(drop.backward(dA, M), np.where(kept, 4.0, 0.0), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rate", "rng"), [(0.0, np.random.default_rng(0)), (0.5, None)])
+def test_dropout_that_drops_nothing_passes_the_rows_on(rate, rng):
+    drop = mn.Network([mn.Dropout(rate), mn.Dense(1)], (3,)).layers[0]
+    X = np.ones((2, 3), "float32")
+    A, M = drop.forward(X, rng)
+    assert A is X
+    assert M is None
+    assert drop.backward(X, M) is X
+
+
+@pytest.mark.parametrize(
+    ("read", "name"),
+    [(optimizer_from, "optimizer"), (loss_from_config, "loss"), (layer_from_config, "layer")],
+)
+def test_plain_data_without_a_name_or_with_another_is_refused(read, name):
+    with pytest.raises(ValueError, match=f"^{name} expects one of .*Received: {name}=None"):
+        read({})
+    with pytest.raises(ValueError, match=f"^{name} expects one of .*Received: {name}='x'"):
+        read({"name": "x", "layer": "x"})
+
+
+@pytest.mark.parametrize(
+    ("plain", "error", "text"),
+    [
+        ({"0": 1}, TypeError, "class_weight expects a list. Received: class_weight={'0': 1}."),
+        ([[-1, 1.0]], ValueError, "label expects an integer of at least 0. Received: label=-1."),
+        (
+            [[0, -0.5]],
+            ValueError,
+            "class_weight expects a finite number of at least 0. Received: class_weight=-0.5.",
+        ),
+        ([["a", 1.0]], TypeError, "label expects an integer. Received: label='a'."),
+    ],
+)
+def test_class_weights_of_a_file_are_checked(plain, error, text):
+    with pytest.raises(error) as caught:
+        loss_from_config({"name": "cross_entropy", "class_weight": plain})
+    assert str(caught.value) == text
+
+
+def test_class_weights_of_a_file_may_be_small():
+    loss = loss_from_config({"name": "cross_entropy", "class_weight": [[0, 0.5], [2, 0.0]]})
+    assert loss.class_weight == {0: 0.5, 2: 0.0}

@@ -78,7 +78,7 @@ def pytest_configure(config):
         reason = cpucuda.unavailable()
         if reason:
             raise pytest.UsageError(f"--emulate-cuda: {reason}")
-        cpucuda.install()
+        cpucuda.install(address_sanitizer="CPUCUDA_ASAN" in os.environ)
 
 
 def pytest_collection_modifyitems(config, items):

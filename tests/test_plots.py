@@ -120,6 +120,20 @@ def test_all_pictures(place, tmp_path, rng):
         check(figure, tmp_path)
 
 
+def test_networks_and_data_of_any_place_are_drawn(place, rng):
+    net = mn.Network([mn.Dense(5), mn.ReLU(), mn.Dense(3)], (2,), seed=1, **place.options)
+    at_home = mn.Network([mn.Dense(5), mn.ReLU(), mn.Dense(3)], (2,), seed=1)
+    x, y = batch(net, rng, 20)
+    there = place.asarray(x, "float32"), place.asarray(y)
+    np.testing.assert_allclose(canvas.class_probabilities(net, there[0]), at_home.predict_proba(x), rtol=1e-5)
+    for draw in (mn.plots.activations, mn.plots.network):
+        assert draw(net, there[0]).axes
+    for draw in (mn.plots.gradients, mn.plots.confusion, mn.plots.mistakes, mn.plots.decision_boundary):
+        assert draw(net, *there).axes
+    assert mn.plots.landscape(net, *there, points=3).axes
+    np.testing.assert_allclose(mn.plots.weights(net).axes[0].images[0].get_array(), at_home.layers[0].W)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 @pytest.mark.parametrize(("depth", "units"), SHAPES)

@@ -105,7 +105,11 @@ def _values(told: Tree, step: Step) -> str:
     s = step.summary
     stats = f"min {s.minimum:.4g} · mean {s.mean:.4g} · max {s.maximum:.4g} · norm {s.norm:.4g}"
     stats += f" · zeros {s.zeros:.0%}" if s.zeros else ""
-    drawn = _units(told, step) or notebook.signed_image(_thinned(flat), _height(flat), f"{step.symbol}: {stats}")
+    drawn = (
+        _units(told, step)
+        or _rows(told, step)
+        or notebook.signed_image(_thinned(flat), _height(flat), f"{step.symbol}: {stats}")
+    )
     bars = notebook.histogram(s.histogram, s.minimum, s.maximum)
     return f'<div class="flow">{drawn}{bars}</div><small>{stats}</small>'
 
@@ -126,6 +130,24 @@ def _cells(values: np.ndarray) -> str:
         return f'<div class="vector">{"".join(map(cell, values[0]))}</div>'
     rows = "".join("<tr>" + "".join(map(cell, row)) + "</tr>" for row in values)
     return f'<div class="scroll"><table class="cells">{rows}</table></div>'
+
+
+def _rows(told: Tree, step: Step) -> str:
+    """The first rows of what stands before the first weights, and of the slopes there, as images."""
+    first = next((s.layer for s in told.forward if s.symbol == "W"), None)
+    before = (
+        step.layer is None or first is None or step.layer < first or (step.layer == first and step.symbol == "dX")
+    )
+    if told.image_shape is None or not before or step.symbol not in ("X", "A", "dA", "dX"):
+        return ""
+    if step.values[0].size != told.image_shape[0] * told.image_shape[1]:
+        return ""
+    rows = step.values[:ROWS]
+    limit = float(np.abs(rows).max())
+    return "".join(
+        notebook.signed_image(row.reshape(told.image_shape), 84, f"{step.symbol}: row {i}", limit)
+        for i, row in enumerate(rows)
+    )
 
 
 def _units(told: Tree, step: Step) -> str:

@@ -68,7 +68,7 @@ def checks_table(told: Tree) -> tuple[list[str], list[list[str]]]:
 
 
 def contributions_table(told: Tree) -> tuple[list[str], list[list[str]]]:
-    columns = ["output", "score", "inputs: x ∂z/∂x", "parameters: w ∂z/∂w"]
+    columns = ["output", "score", "inputs: x ∂z/∂x", "parameters by layer: w ∂z/∂w"]
     rows = []
     for c in told.contributions:
         inputs, weights = (

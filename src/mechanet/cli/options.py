@@ -1,15 +1,13 @@
 """Options that several commands share, and what they are turned into."""
 
 import json
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import threadpoolctl
 import typer
 
-from mechanet import Network, checks, datasets
+from mechanet import checks, datasets
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model that `mechanet train` saved.")]
 Data = Annotated[
@@ -28,8 +26,6 @@ Threads = Annotated[
     typer.Option(help="Threads for matrix products; by default one for small networks, else one a core."),
 ]
 
-SMALL = 1e9  # operations a step: below, threads cost more than they save, most of all on a busy machine
-
 
 def rows_of(name: str, split: str | None = None, labelled: bool = True) -> tuple[datasets.Dataset, str]:
     """Load data, and choose its rows: those asked for, else the ones to test with, else those to train on."""
@@ -46,16 +42,6 @@ def rows_of(name: str, split: str | None = None, labelled: bool = True) -> tuple
         f"expected data with {'labelled ' if labelled else ''}rows to {' or to '.join(parts)}"
         f"{' on' if parts == ['train'] else ''}. Received: data={name!r}, which has none."
     )
-
-
-def set_threads(threads: int | None, network: Network, rows: int) -> None:
-    """Bound the threads of the BLAS library, unless the environment does."""
-    if threads is not None:
-        threadpoolctl.threadpool_limits(checks.integer("threads", threads))
-        return
-    chosen = any(os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"))
-    if not chosen and 6 * rows * network.parameters.shape[0] < SMALL:
-        threadpoolctl.threadpool_limits(1)
 
 
 def print_json(document: dict[str, Any]) -> None:

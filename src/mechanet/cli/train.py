@@ -12,7 +12,7 @@ import typer
 import mechanet as mn
 from mechanet import checks, datasets
 from mechanet.cli import models, states
-from mechanet.cli.options import Data, Device, Json, Threads, print_json, set_threads
+from mechanet.cli.options import Data, Device, Json, Threads, print_json
 from mechanet.cli.recipes import LEARNING_RATES, RECIPES, network_of, training_of
 
 DEFAULT = RECIPES["default"]
@@ -153,7 +153,7 @@ def train(
     network = network_of(chosen, dataset, dtype, device, seed)
     make = functools.partial(states.resumed, checkpoint) if resume and checkpoint else mn.Training
     training = training_of(chosen, network, dataset, seed, make)
-    set_threads(threads, network, training.batches.batch_size or 0)
+    training.threads = "auto" if threads is None else checks.integer("threads", threads)
     report = sys.stderr if json else sys.stdout
     print(_heading(network, dataset, training), file=report, flush=True)
     started = time.perf_counter()

@@ -49,7 +49,10 @@ def test_every_block_is_of_a_known_language(path):
 def test_sessions_and_scripts_run(path):
     for package in NEEDS.get(path.name, []):
         pytest.importorskip(package, reason=f"{path.name} needs {package}")
-    failures = documents.failures(path.read_text("utf-8"), name_of(path))
+    text = path.read_text("utf-8")
+    if path.name == "gpu.md":  # the same calls on the CPU: what the GPU computes is tested elsewhere
+        text = re.sub(r'"cuda(:\d)?"', '"cpu"', text)
+    failures = documents.failures(text, name_of(path))
     assert not failures, failures
 
 

@@ -274,11 +274,11 @@ def test_an_import_is_quick(record_property, tmp_path):
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     python(code, **compiled)  # an installed package is compiled already
     best = {"numpy": 1e9, "mechanet": 1e9}
-    for _ in range(12):  # the least of several: what other processes take away only ever adds
+    for run in range(12):  # the least of several: what other processes take away only ever adds
         numpy_took, mechanet_took = map(float, python(code, **compiled).split())
         best["numpy"], best["mechanet"] = min(best["numpy"], numpy_took), min(best["mechanet"], mechanet_took)
         limit = max(0.060, best["numpy"])
-        if best["mechanet"] <= 0.060:
+        if best["mechanet"] <= (0.060 if run < 3 else limit):
             break
     record_property("import numpy, ms", round(1000 * best["numpy"]))
     record_property("import mechanet over it, ms", round(1000 * best["mechanet"]))

@@ -228,7 +228,7 @@ class Training:
         return self._finish_epoch(started)
 
     def penalize(self, value, weight: float):
-        """For a subclass: add a penalty to the loss `value` and to `network.gradient`, for a batch of `weight`."""
+        """For a subclass: the loss `value` of a batch of `weight` with a penalty, whose gradient it sees to."""
         return value
 
     def _masks(self):

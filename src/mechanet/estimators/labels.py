@@ -31,8 +31,9 @@ class Labels:
     @classmethod
     def of(cls, y, classes=None) -> "Labels":
         """The labels that y holds; with `classes`, all that there will be."""
-        check_classification_targets(y)
         target = type_of_target(y, input_name="y")
+        if not target.startswith(("binary", "multi")) or target == "continuous-multioutput":
+            check_classification_targets(y)  # names what is wrong
         if target == "multiclass-multioutput":
             raise ValueError(
                 "Multioutput target data is not supported: expected one label a row, or rows of 0 and 1. "

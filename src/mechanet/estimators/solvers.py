@@ -1,6 +1,8 @@
 """The objective that scikit-learn's MLPs minimize, loss + alpha / (2 Σw) ‖W‖², by steps or by L-BFGS."""
 
+import math
 import warnings
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -11,27 +13,46 @@ from mechanet.network import Network
 from mechanet.training import Training
 
 
-def penalize(network, strength: float):
-    """Add strength ‖W‖² / 2 over all weights: dW ← dW + strength W; return the value (0-d)."""
+def squared_weights(network):
+    """‖W‖² over all layers (0-d, on the device); biases are not penalized."""
     value = 0.0
     for layer in network.layers:
         if layer.kind == "dense":
             w = network.xp.reshape(layer.W, (-1,))
-            value = value + 0.5 * strength * network.xp.vecdot(w, w)
-            dW = layer.dW
-            dW += strength * layer.W
+            value = value + network.xp.vecdot(w, w)
     return value
 
 
+def weights_mask(network):
+    """1 where θ holds a weight, 0 where it holds a bias."""
+    xp, theta = network.xp, network.parameters
+    parts = [
+        xp.full((math.prod(view.shape),), float(name != "b"), dtype=theta.dtype, device=network.backend.device)
+        for layer in network.layers
+        for name, view in layer.parameters.items()
+    ]
+    return xp.concat(parts, axis=0)
+
+
 class PenalizedTraining(Training):
-    """Training with an L2 penalty on each batch's loss, alpha / (2 Σw) ‖W‖², Σw being the weight of the batch."""
+    """Training with an L2 penalty on each batch's loss, alpha / (2 Σw) ‖W‖², Σw being the weight of the batch.
+
+    Its gradient, alpha / Σw W, is the weight decay of the batch's step.
+    """
 
     def __init__(self, network, batches, alpha: float, **options):
         super().__init__(network, batches, **options)
         self.alpha = alpha
+        self._strength = 0.0
+        with network.backend.current():
+            self._mask: Any = weights_mask(network) if alpha else None
 
     def penalize(self, value, weight):
-        return value + penalize(self.network, self.alpha / weight) if self.alpha and weight else value
+        strength = self.alpha / weight if weight else 0.0
+        if strength != self._strength:
+            self._strength = strength
+            self._decay = strength * self._mask if strength else None
+        return value + 0.5 * strength * squared_weights(self.network) if strength else value
 
 
 def minimize(network, X, targets, weights, alpha: float, options: dict, on_iteration) -> tuple[float, int, bool]:
@@ -71,11 +92,16 @@ def minimize(network, X, targets, weights, alpha: float, options: dict, on_itera
         c = np.full(X.shape[0], 1.0) if row_weights is None else row_weights
         c = backend.asarray(c / total, double.parameters.dtype)
 
+        strength = alpha / total
+        decay = strength * weights_mask(double)
+
         def objective(theta):
             double.parameters[...] = backend.asarray(theta)
             value, _ = double.accumulate(X, T, c)
             if alpha:
-                value = value + penalize(double, alpha / total)
+                value = value + 0.5 * strength * squared_weights(double)
+                dtheta = double.gradient
+                dtheta += decay * double.parameters
             # SciPy keeps the gradient it is given, so it gets its own.
             return float(value), np.array(backend.to_host(double.gradient))
 

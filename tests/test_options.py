@@ -192,3 +192,11 @@ def test_class_weights_of_a_file_are_checked(plain, error, text):
 def test_class_weights_of_a_file_may_be_small():
     loss = loss_from_config({"name": "cross_entropy", "class_weight": [[0, 0.5], [2, 0.0]]})
     assert loss.class_weight == {0: 0.5, 2: 0.0}
+
+
+def test_accuracy_of_rows_of_probabilities_is_that_of_their_largest():
+    net = mn.Network([mn.Dense(3, bias=False)], (3,), dtype="float64")
+    net.parameters[...] = np.eye(3).ravel()  # Z = X
+    x = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    y = [[1.0, 0.0, 0.0], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.0, 0.0, 1.0]]  # the last one is missed
+    assert net.evaluate(x, y)["accuracy"] == 0.75

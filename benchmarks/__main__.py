@@ -1,7 +1,9 @@
 """The command: measure, print Markdown, and keep JSON and pictures where asked for."""
 
+import contextlib
 import json
 import os
+import sys
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -79,8 +81,12 @@ def main(
     }
     results: list[Result] = []
     chosen = [quick(known) if quick_ else known for known in CASES if known.name in names]
-    for result in rounds.run(chosen, peers, count, threads, data):
-        results.append(result)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C ends the measuring; what was measured is shown
+        for result in rounds.run(chosen, peers, count, threads, data):
+            results.append(result)
+            if result.rounds:
+                middle = report.seconds(median(round[clock] for round in result.rounds))
+                print(f"{result.case.title}: {result.peer.title} {middle}", file=sys.stderr, flush=True)
     if results:
         print(
             report.versions(results),
@@ -100,7 +106,7 @@ def main(
 
     for name in _FRESH:
         if name in names:
-            kept[name] = _fresh(name, peers, count, data, quick_)
+            kept[name] = _fresh(name, peers, count, data, quick_, clock)
 
     if json_ is not None:
         json_.write_text(json.dumps(kept, indent=1))
@@ -114,7 +120,7 @@ def main(
             chart.lines(found, clock, name, plot / f"{name}.png")
 
 
-def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool) -> object:
+def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool, clock: str) -> object:
     """Measure and print one of the cases that start processes of their own; return what to keep."""
     if name == "start":
         if data is None:
@@ -125,7 +131,7 @@ def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool) -
         print(f"On {two} cores:\n\n{report.times(results, 'wall')}\n\n{report.comparison(results, 'wall')}\n")
         return [_plain(result) for result in results]
     if name == "import":
-        found = once.import_time(peers, count)
+        found = once.import_time(peers, count, clock)
         rows = [[module, report.seconds(median(values))] for module, values in found.items()]
         print(report.markdown(["import", "adds to the interpreter's start"], rows), end="\n\n")
         return found

@@ -1,6 +1,7 @@
 """What takes a fresh process every time: start to 97 %, import, and the peak of memory."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -48,16 +49,25 @@ def start_to_target(peers: list[Peer], rounds: int, threads: int, data: str) -> 
     return results
 
 
-def import_time(peers: list[Peer], rounds: int) -> dict[str, list[float]]:
+def _child_seconds(code: str, clock: str) -> float:
+    """Seconds of an interpreter that runs `code`: on the wall, or of the processor."""
+    before = os.times()
+    wall, _ = _timed(["-c", code], 1)
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return wall if clock == "wall" else spent
+
+
+def import_time(peers: list[Peer], rounds: int, clock: str) -> dict[str, list[float]]:
     """Seconds that the import of each peer adds to an empty interpreter, round by round, in turn."""
     modules = {peer.name: _IMPORTS[peer.name] for peer in peers if peer.name in _IMPORTS}
     seconds: dict[str, list[float]] = {module: [] for module in modules.values()}
     for module in modules.values():
-        _timed(["-c", f"import {module}"], 1)  # the first import compiles and reads from the disk
+        _child_seconds(f"import {module}", clock)  # the first import compiles and reads from the disk
     for _ in range(rounds):
-        empty, _ = _timed(["-c", "pass"], 1)
+        empty = _child_seconds("pass", clock)
         for module, found in seconds.items():
-            found.append(_timed(["-c", f"import {module}"], 1)[0] - empty)
+            found.append(_child_seconds(f"import {module}", clock) - empty)
     return seconds
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from mechanet import initializers, losses, optimizers, schedules
 from mechanet.backend import Device, DeviceError, devices
 from mechanet.checks import DivergenceError
-from mechanet.explain import Explanation, explain
+from mechanet.explain import explain
 from mechanet.fitting import fit
 from mechanet.gradcheck import check_gradients
 from mechanet.history import Epoch, History
@@ -97,4 +97,6 @@ def __dir__() -> list[str]:
 def __getattr__(name: str) -> Any:
     if name in DOORS:
         return importlib.import_module(f"mechanet.{name}")
+    if name == "Explanation":
+        return importlib.import_module("mechanet.explain").Explanation
     raise AttributeError(f"module 'mechanet' has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """A neural network whose mechanics you can read, watch and trust, on any array backend."""
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mechanet import initializers, losses, optimizers, schedules
 from mechanet.backend import Device, DeviceError, devices
@@ -32,6 +32,9 @@ from mechanet.network import Network
 from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, Optimizer, RMSProp
 from mechanet.poisson import Poisson
 from mechanet.training import EarlyStopping, Training
+
+if TYPE_CHECKING:
+    from mechanet.explain.explanation import Explanation
 
 __version__ = "0.1.0"
 

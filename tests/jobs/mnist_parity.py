@@ -3,8 +3,8 @@
     PYTHONPATH=src:tests python tests/jobs/mnist_parity.py FOLDER [--rows 60000] [--optimizer sgd] [--dtype float32]
 
 Ten epochs of 784-128-10 at batch 128. Exit status 1 unless the order is the same, the losses agree to 1e-4 relative
-and the test accuracy to 0.1 point. Adam in float32 goes beyond that by itself: NumPy does not agree with NumPy when
-the first parameters differ in their last bit.
+and the test accuracy to 0.1 point. On all 60,000 rows in float32 that is missed: SGD at 0.1 drifts 2.7e-4 apart,
+Adam 4.9e-3, as rounding grows from epoch to epoch; with --dtype float64 SGD agrees to 2.2e-16.
 """
 
 import argparse

@@ -92,8 +92,8 @@ def count_steps(training, monkeypatch, steps=4):
 
 
 # What a step of 784-128-10 takes, in array calls: gather 3 (rows of X, of y, one-hot rows), forward 6 (two products,
-# two biases, ReLU 2), loss 11, right decisions 3, backward 8 (three products, two sums, ReLU 3), optimizer 2 or 12.
-FIGURES = {"sgd": 33, "adam": 43}
+# two biases, ReLU 2), loss 11, right decisions 3, backward 8 (three products, two sums, ReLU 3), optimizer 2 or 10.
+FIGURES = {"sgd": 33, "adam": 41}
 # Those of them that make a new array; the others, `z += b` and its like, work in place.
 ALLOCATIONS = {"sgd": 30, "adam": 34}
 

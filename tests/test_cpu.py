@@ -7,7 +7,7 @@ import pytest
 import threadpoolctl
 
 import mechanet as mn
-from mechanet.backend import NUMPY, cpu
+from mechanet.backend import NUMPY, cpu, cpu_layers, cpu_threads
 from mechanet.losses import CrossEntropy, SquaredError
 
 
@@ -84,12 +84,71 @@ def test_steps_in_parts_allocate_parts(rng):
 
     length = 40 * cpu.PART
     theta, gradient = np.ones(length, "float32"), np.ones(length, "float32")
-    state = {"m": np.zeros(length, "float32"), "v": np.zeros(length, "float32")}
+    state = {"s": np.zeros(length, "float32"), "r": np.zeros(length, "float32")}
     tracemalloc.start()
     cpu.fused(mn.Adam()).step(np, theta, gradient, state, 0.01, 1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3.1 * cpu.PART * 4
+
+
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(1, 600, 1), (33, 513, 3), (128, 784, 10), (127, 1000, 15), (1500, 784, 9)]
+)
+def test_products_in_pieces(m, n, k, rng):
+    """Against float64; and each piece is within the size that needs no packing."""
+    X, W, dZ = (rng.standard_normal(shape).astype("float32") for shape in ((m, n), (n, k), (m, k)))
+    for array in (X, W, dZ):
+        array.flags.writeable = False
+    dW = np.full((n, k), np.nan, "float32")
+    cpu_layers.gradient(X, dZ, dW)
+    wide = [array.astype("float64") for array in (X, W, dZ)]
+    np.testing.assert_allclose(cpu_layers.product(X, W), wide[0] @ wide[1], rtol=0, atol=1e-6 * n)
+    np.testing.assert_allclose(dW, wide[0].T @ wide[2], rtol=0, atol=1e-6 * m + 1e-5)
+    assert all((part.stop - part.start) * m * k <= cpu_layers.SMALL for part in cpu_layers.cut(n, cpu_layers.SMALL // (m * k)))
+
+
+@pytest.mark.parametrize(("length", "most"), [(1, 1), (10, 3), (10, 10), (10, 99), (7, 0)])
+def test_cut_covers_all_of_it_evenly(length, most):
+    parts = list(cpu_layers.cut(length, most))
+    assert [i for part in parts for i in range(length)[part]] == list(range(length))
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes) <= max(most, 1)
+    assert max(sizes[:-1], default=0) == min(sizes[:-1], default=0)
+
+
+@pytest.mark.parametrize("kernels", [False, True], ids=["any BLAS", "AVX-512"])
+@pytest.mark.parametrize("units", [(1,), (10, 3), (64, 1), (5, 5, 2)], ids=str)
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_dense_and_relu_are_the_plain_ones(units, bias, kernels, monkeypatch, rng):
+    """Forward, backward and dX of a chain as it runs, against its layers one by one in float64."""
+    monkeypatch.setattr(cpu_layers, "avx512", lambda: kernels)
+    layers = [layer for n in units for layer in (mn.Dense(n, bias=bias), mn.ReLU())][:-1]
+    net = mn.Network(layers, (600,), "squared_error", seed=3)
+    plain = mn.Network(layers, (600,), "squared_error", dtype="float64", seed=3)
+    plain._steps = (plain._steps[0], *plain.layers)
+    plain.parameters[...] = net.parameters
+    assert len(net._steps) == 1 + len(units)
+    X, dZ = rng.standard_normal((50, 600)), rng.standard_normal((50, units[-1]))
+    Z, caches = net.run(X.astype("float32"))
+    dX = net.run_back(dZ.astype("float32"), caches, input_gradient=True)
+    expected, caches = plain.run(X.astype("float32").astype("float64"))
+    expected_dX = plain.run_back(dZ, caches, input_gradient=True)
+    np.testing.assert_allclose(Z, expected, atol=1e-4)
+    np.testing.assert_allclose(dX, expected_dX, atol=1e-4)
+    np.testing.assert_allclose(net.gradient, plain.gradient, atol=1e-3)
+
+
+def test_layers_of_your_own_keep_their_lines():
+    class Mine(mn.Dense):
+        pass
+
+    class MyReLU(mn.ReLU):
+        pass
+
+    net = mn.Network([Mine(3), mn.ReLU(), mn.Dense(3), MyReLU(), mn.Tanh(), mn.Dense(2)], (4,))
+    kinds = [type(step).__name__ for step in net._steps]
+    assert kinds == ["Gather", "Mine", "ReLU", "Dense", "MyReLU", "Tanh", "Dense"]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (400, 64)])
@@ -108,8 +167,8 @@ def test_sum_of_rows(shape, rng):
     [(0, 8, 1), (2.4e8, 8, 1), (5e8, 8, 2), (5e8, 1, 1), (1e12, 8, 4)],
 )
 def test_threads_grow_with_the_work_up_to_the_cores(work, most, threads, monkeypatch):
-    monkeypatch.setattr(cpu, "cores", lambda: 4)
-    assert cpu.threads_for(work, most) == threads
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 4)
+    assert cpu_threads.threads_for(work, most) == threads
 
 
 def blas_threads():
@@ -136,8 +195,8 @@ def test_an_epoch_has_its_threads_and_gives_them_back(threads, inside):
 
 
 def test_auto_takes_no_more_than_there_were(monkeypatch):
-    monkeypatch.setattr(cpu, "WORK_OF_A_THREAD", 1.0)
-    monkeypatch.setattr(cpu, "cores", lambda: 8)
+    monkeypatch.setattr(cpu_threads, "WORK_OF_A_THREAD", 1.0)
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 8)
     seen = []
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         train("auto", seen)

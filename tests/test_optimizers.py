@@ -103,9 +103,9 @@ def test_steps_are_pytorchs(optimizer, rng):
 
 
 def test_the_first_step_of_adam_is_the_learning_rate():
-    """m / (1 - β₁) = dθ and √(v / (1 - β₂)) = |dθ|: a step of α, whatever the gradient's size."""
+    """s = dθ and √r = |dθ|: a step of α, whatever the gradient's size."""
     for size in (1e-3, 1.0, 1e3):
-        theta, state = np.array([1.0, -1.0]), {"m": np.zeros(2), "v": np.zeros(2)}
+        theta, state = np.array([1.0, -1.0]), {"s": np.zeros(2), "r": np.zeros(2)}
         mn.Adam(0.1).step(np, theta, np.array([size, -size]), state, 0.1, 1)
         np.testing.assert_allclose(theta, [0.9, -0.9], rtol=1e-5)
 

@@ -362,7 +362,7 @@ class _CrossEntropy:
     """The value, the gradient and the number of right decisions in one launch."""
 
     def __init__(self, plain):
-        self.smoothing = plain.label_smoothing
+        self.smoothing, self.labels = plain.label_smoothing, plain.labels
         self._room: tuple[Any, Any, list[int]] | None = None
 
     def measure(self, xp, Z, T, c):
@@ -423,15 +423,15 @@ RMSPROP = cupy.ElementwiseKernel(
     "rmsprop_step",
 )
 ADAM = cupy.ElementwiseKernel(
-    "T g, T decay, bool decoupled, T alpha, T rate, T beta1, T rest1, T beta2, T rest2, T epsilon",
-    "T theta, T m, T v",
+    "T g, T decay, bool decoupled, T alpha, T rate, T beta1, T beta2, T epsilon",
+    "T theta, T s, T r",
     """
     T d = g;
     if (decoupled) theta -= alpha * decay * theta;
     else d += decay * theta;
-    m = beta1 * m + rest1 * d;
-    v = beta2 * v + rest2 * d * d;
-    theta -= rate * m / (sqrt(v) + epsilon)
+    s = beta1 * s + d;
+    r = beta2 * r + d * d;
+    theta -= rate * s / (sqrt(r) + epsilon)
     """,
     "adam_step",
 )
@@ -454,10 +454,9 @@ def _rmsprop(plain, theta, gradient, state, alpha, t, decay):
 
 def _adam(plain, theta, gradient, state, alpha, t, decay, decoupled=False):
     # All that is the same for every entry is computed here, on the host, in float64.
-    correction = math.sqrt(1.0 - plain.beta2**t)
-    rate = alpha * correction / (1.0 - plain.beta1**t)
-    ADAM(gradient, decay, decoupled, alpha, rate, plain.beta1, 1.0 - plain.beta1, plain.beta2,
-         1.0 - plain.beta2, plain.epsilon_hat(correction), theta, state["m"], state["v"])  # fmt: skip
+    rate, epsilon = plain.folded(alpha, t)
+    ADAM(gradient, decay, decoupled, alpha, rate, plain.beta1, plain.beta2, epsilon, theta, state["s"],
+         state["r"])  # fmt: skip
 
 
 class _Optimizer:

@@ -74,7 +74,8 @@ class Network:
             # What runs: the same mathematics, in fewer steps where the device has them.
             gather = Gather(self._dtype).bind(self.backend, self.input_shape, {}, {})
             self._steps = self.backend.fused((gather, *self.layers))
-            self.run_loss = self.backend.fused(self.loss).measure
+            loss = self.backend.fused(self.loss)
+            self.run_loss, self._labels = loss.measure, loss.labels
         trained = [i for i, step in enumerate(self._steps) if step.parameters]
         self._first_trained = trained[0] if trained else len(self._steps)
         row = [self.input_shape, *(layer.output_shape for layer in self.layers)]
@@ -160,7 +161,7 @@ class Network:
 
     def predict(self, x):
         """Labels (n,) for a classification, values (n,) or (n, k) for a regression; see `forward` for errors."""
-        return self._predict(x, self.loss.labels)
+        return self._predict(x, self._labels)
 
     def predict_proba(self, x):
         """The link applied to the scores: probabilities (n, k) of a classification, values of a regression."""
@@ -227,6 +228,9 @@ class Network:
         return mechanet.backend.in_blocks(measure, min(self.block_rows, X.shape[0]))
 
     def _scores(self, X):
+        if X.shape[0] == 1:
+            return self.run(self.backend.asarray(X))[0]
+
         def scores(size):
             if X.shape[0] <= size:
                 return self.run(self.backend.asarray(X))[0]

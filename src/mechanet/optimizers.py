@@ -88,8 +88,7 @@ class SGD(Optimizer):
         return ("u",) if self.momentum else ()
 
     def step(self, xp, theta, gradient, state, alpha, t, decay=None):
-        if decay is not None:
-            gradient = gradient + decay * theta
+        gradient = decayed(gradient, theta, decay)
         if self.momentum:
             u = state["u"]
             u *= self.momentum
@@ -126,8 +125,7 @@ class Momentum(Optimizer):
         return ("v",)
 
     def step(self, xp, theta, gradient, state, alpha, t, decay=None):
-        if decay is not None:
-            gradient = gradient + decay * theta
+        gradient = decayed(gradient, theta, decay)
         v, descent = state["v"], alpha * gradient
         v *= self.momentum
         v -= descent
@@ -158,8 +156,7 @@ class RMSProp(Optimizer):
         return ("v",)
 
     def step(self, xp, theta, gradient, state, alpha, t, decay=None):
-        if decay is not None:
-            gradient = gradient + decay * theta
+        gradient = decayed(gradient, theta, decay)
         v = state["v"]
         move_towards(v, gradient * gradient, 1.0 - self.rho)
         root = xp.sqrt(v)
@@ -175,8 +172,10 @@ class Adam(Optimizer):
 
     m ← β₁ m + (1 - β₁) dθ, v ← β₂ v + (1 - β₂) dθ², θ ← θ - α (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε).
 
-    The corrections are folded into two numbers, α̂ = α √(1 - β₂ᵗ) / (1 - β₁ᵗ) and ε̂ = ε √(1 - β₂ᵗ), so that
-    θ ← θ - α̂ m / (√v + ε̂), which is the same step.
+    Kept are the sums s = m / (1 - β₁) and r = v / (1 - β₂): s ← β₁ s + dθ, r ← β₂ r + dθ². All factors and
+    corrections are folded into two numbers, so that θ ← θ - α̂ s / (√r + ε̂), which is the same step with
+
+    α̂ = α (1 - β₁) / (1 - β₁ᵗ) · √((1 - β₂ᵗ) / (1 - β₂)) and ε̂ = ε √((1 - β₂ᵗ) / (1 - β₂)).
 
     References
     ----------
@@ -198,29 +197,31 @@ class Adam(Optimizer):
 
     @property
     def vectors(self):
-        return ("m", "v")
+        return ("s", "r")
 
-    def epsilon_hat(self, correction: float) -> float:
-        """ε̂, from the correction √(1 - β₂ᵗ)."""
-        return self.epsilon * correction
+    def folded(self, alpha: float, t: int) -> tuple[float, float]:
+        """α̂ and ε̂ of step t."""
+        root = math.sqrt((1.0 - self.beta2**t) / (1.0 - self.beta2))
+        return alpha * (1.0 - self.beta1) / (1.0 - self.beta1**t) * root, self.epsilon * root
 
     def step(self, xp, theta, gradient, state, alpha, t, decay=None):
-        if decay is not None:
-            gradient = gradient + decay * theta
-        m, v = state["m"], state["v"]
-        correction = math.sqrt(1.0 - self.beta2**t)
-        move_towards(m, gradient, 1.0 - self.beta1)
-        move_towards(v, gradient * gradient, 1.0 - self.beta2)
-        root = xp.sqrt(v)
-        root += self.epsilon_hat(correction)
-        step = m / root
-        step *= alpha * correction / (1.0 - self.beta1**t)
+        gradient = decayed(gradient, theta, decay)
+        s, r = state["s"], state["r"]
+        alpha, epsilon = self.folded(alpha, t)
+        s *= self.beta1
+        s += gradient
+        r *= self.beta2
+        r += gradient * gradient
+        root = xp.sqrt(r)
+        root += epsilon
+        step = s / root
+        step *= alpha
         theta -= step
 
 
 @dataclass(frozen=True)
 class AdamHat(Adam):
-    """Adam with ε̂ = ε: θ ← θ - α̂ m / (√v + ε), the form of scikit-learn and Keras.
+    """Adam with ε added to the root that is not corrected: θ ← θ - α̂ m / (√v + ε), the form of scikit-learn and Keras.
 
     The steps differ from `Adam`'s where gradients are as small as ε, and only in the first thousand or so.
 
@@ -229,8 +230,8 @@ class AdamHat(Adam):
     Kingma and Ba (2015), Adam, the end of section 2.
     """
 
-    def epsilon_hat(self, correction):
-        return self.epsilon
+    def folded(self, alpha, t):
+        return super().folded(alpha, t)[0], self.epsilon / math.sqrt(1.0 - self.beta2)
 
 
 @dataclass(frozen=True)
@@ -248,6 +249,15 @@ class AdamW(Adam):
         if decay is not None:
             theta -= alpha * decay * theta
         super().step(xp, theta, gradient, state, alpha, t)
+
+
+def decayed(gradient, theta, decay):
+    """dθ + λ θ, the gradient with that of an L2 penalty; dθ itself where `decay` is None."""
+    if decay is None:
+        return gradient
+    penalized = decay * theta
+    penalized += gradient
+    return penalized
 
 
 def move_towards(mean, value, share: float) -> None:

@@ -8,7 +8,8 @@ from mechanet import checks
 from mechanet.history import QUANTITIES, History
 
 FILE_FORMAT = "mechanet training"
-FILE_VERSION = 1
+FILE_VERSION = 2
+READS = (1, FILE_VERSION)  # in version 1, Adam kept the means m and v in place of the sums s and r
 PROGRESS = (
     "epoch", "step", "seen", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate",
 )  # fmt: skip
@@ -52,8 +53,10 @@ def check(header: dict[str, Any]) -> None:
     """Refuse what is not a training's state of a version this release knows."""
     if header.get("format") != FILE_FORMAT:
         raise ValueError(f"expected a file of format {FILE_FORMAT!r}. Received: {header.get('format')!r}.")
-    if header.get("version") != FILE_VERSION:
-        raise ValueError(f"expected version {FILE_VERSION} of the format. Received: {header.get('version')!r}.")
+    if header.get("version") not in READS:
+        raise ValueError(
+            f"expected version 1 or {FILE_VERSION} of the format. Received: {header.get('version')!r}."
+        )
 
 
 def parameters_of(arrays: dict[str, Any]) -> dict[str, Any]:
@@ -86,6 +89,10 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
         raise ValueError(f"expected at most {len(batches)} steps an epoch. Received: step={training.step}.")
     training.history = _history_from(arrays)
 
+    if header["version"] == 1 and "r" in training.state:
+        length, rule = net.parameters.shape[0], training.optimizer
+        arrays["optimizer.s"] = _vector(arrays, "optimizer.m", length, net.dtype) / (1.0 - rule.beta1)
+        arrays["optimizer.r"] = _vector(arrays, "optimizer.v", length, net.dtype) / (1.0 - rule.beta2)
     with net.backend.current():
         if "best" in arrays:
             training._best = net.xp.zeros_like(net.parameters)

@@ -72,7 +72,7 @@ def update_formulas(optimizer: Optimizer, clip: float | None) -> list[str]:
     if optimizer.weight_decay:
         lines.append("θ ← θ - α λ θ (weights)" if isinstance(optimizer, AdamW) else "dθ ← dθ + λ θ (weights)")
     if isinstance(optimizer, Adam):
-        lines += ["m ← β₁ m + (1 - β₁) dθ", "v ← β₂ v + (1 - β₂) dθ²",
+        lines += ["s ← β₁ s + dθ, m = (1 - β₁) s", "r ← β₂ r + dθ², v = (1 - β₂) r",
                   "θ ← θ - α (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)"]  # fmt: skip
     elif isinstance(optimizer, RMSProp):
         lines += ["v ← ρ v + (1 - ρ) dθ²", "θ ← θ - α dθ / (√v + ε)"]

@@ -221,7 +221,9 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamHat(Adam):
-    """Adam with ε added to the root that is not corrected: θ ← θ - α̂ m / (√v + ε), the form of scikit-learn and Keras.
+    """Adam with ε at the root that is not corrected: θ ← θ - α √(1 - β₂ᵗ) / (1 - β₁ᵗ) m / (√v + ε).
+
+    This is the form of scikit-learn and Keras.
 
     The steps differ from `Adam`'s where gradients are as small as ε, and only in the first thousand or so.
 

@@ -1,4 +1,4 @@
-"""What makes NumPy fast on a CPU: long rows, parts that stay in the cache, and (in `cpu_layers`) few passes over them.
+"""What makes NumPy fast on a CPU: long rows, parts that stay in the cache, few passes over them (`cpu_layers`).
 
 These files add speed and nothing else, behind `NumpyBackend.fused`: without them, the plain mathematics runs.
 """

@@ -12,8 +12,8 @@ import numpy as np
 
 from mechanet.backend.cpu_threads import blas
 
-# OpenBLAS has kernels for AVX-512 that take the numbers of a small product as they lie; a larger one is packed into
-# another order first, which for a narrow W takes longer than the product itself.
+# OpenBLAS has kernels for AVX-512 that take the numbers of a small product as they lie; a larger one is packed
+# into another order first, which for a narrow W takes longer than the product itself.
 SMALL = 1_000_000  # multiplications
 COLUMNS = 8  # of W at a time: half a register of float32 a row, the fastest of these kernels
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # what OpenBLAS calls its kernels

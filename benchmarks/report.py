@@ -9,6 +9,8 @@ from statistics import median, quantiles
 
 from .rounds import Result
 
+OWN = ("mechanet", "mechanet-compiled")
+
 
 def machine() -> dict[str, object]:
     """Date, processor, cores and system: what a reader needs to judge a figure."""
@@ -78,11 +80,9 @@ def comparison(results: list[Result], clock: str) -> str:
     """mechanet's time over each peer's, from rounds in pairs, beside the largest ratio accepted."""
     rows = []
     for group in by_case(results).values():
-        own = next((result for result in group if result.peer.name == "mechanet"), None)
-        if own is None:
-            continue
-        for other in group:
-            if other is own or other.skipped or not other.rounds:
+        owns = [result for result in group if result.peer.name in OWN and result.rounds]
+        for own, other in ((own, other) for own in owns for other in group):
+            if other.peer.name in OWN or other.skipped or not other.rounds:
                 continue
             values = ratios(own, other, clock)
             low, high = spread(values)
@@ -90,8 +90,8 @@ def comparison(results: list[Result], clock: str) -> str:
             verdict = "" if limit is None else ("yes" if median(values) <= limit else "**no**")
             bar = "" if limit is None else f"≤ {limit:g}"
             ratio = f"{median(values):.2f} ({low:.2f} to {high:.2f})"
-            rows.append([own.case.title, other.peer.title, ratio, bar, verdict])
-    return markdown(["case", "mechanet's time over that of", "ratio", "aim", "reached"], rows)
+            rows.append([own.case.title, own.peer.title, other.peer.title, ratio, bar, verdict])
+    return markdown(["case", "the time of", "over that of", "ratio", "aim", "reached"], rows)
 
 
 def versions(results: list[Result]) -> str:

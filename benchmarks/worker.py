@@ -80,7 +80,7 @@ def prepare(peer, case, request) -> Run:
 
     case = type(case)(**{**vars(case), "sizes": tuple(case.sizes)})
     X, Y, _ = data.load(case, request["data"])
-    options = {"threads": request["threads"]} if "threads" in request else {}
+    options = peer.options | ({"threads": request["threads"]} if "threads" in request else {})
     model = peer.load().Model(case, X, Y, data.starting_weights(case), peer.device, **options)
     if peer.device == "cpu":
         run = Run(case, model, X)
@@ -140,7 +140,8 @@ def threads() -> dict[str, int]:
 
     found = {}
     for pool in threadpool_info():
-        found[f"{pool['internal_api']} {pool['version'] or ''}".strip()] = pool["num_threads"]
+        words = (pool["internal_api"], pool["version"], pool.get("architecture"))
+        found[" ".join(filter(None, words))] = pool["num_threads"]
     if "torch" in sys.modules:
         found["torch"] = sys.modules["torch"].get_num_threads()
     return found

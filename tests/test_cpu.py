@@ -240,3 +240,64 @@ def test_two_trainings_at_once_do_not_disturb_each_other():
         for worker in workers:
             worker.join()
         assert blas_threads() == {2}
+
+
+# --- compiled ---------------------------------------------------------------------------------------------------
+
+OPTIMIZERS = [
+    mn.SGD(0.1), mn.SGD(0.1, weight_decay=0.1), mn.SGD(0.1, momentum=0.9), mn.SGD(0.1, 0.9, True, 0.1),
+    mn.Momentum(0.1), mn.Momentum(0.1, nesterov=False, weight_decay=0.1), mn.RMSProp(), mn.RMSProp(weight_decay=0.1),
+    mn.Adam(), mn.Adam(weight_decay=0.1), mn.optimizers.AdamHat(), mn.AdamW(), mn.AdamW(weight_decay=0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_compiled_steps_are_the_plain_ones_bit_for_bit(optimizer, dtype, rng):
+    pytest.importorskip("numba")
+    gradients = [(10.0 ** rng.uniform(-9, 3, 1001) * rng.choice([-1, 0, 1], 1001)).astype(dtype) for _ in range(5)]
+    decay = np.where(rng.random(1001) < 0.5, 0.1, 0.0).astype(dtype) if optimizer.weight_decay else None
+    ends = []
+    for step in (optimizer.step, cpu.stepper(optimizer, True).step):
+        theta = np.linspace(-1, 1, 1001, dtype=dtype)
+        state = {name: np.zeros(1001, dtype) for name in optimizer.vectors}
+        for t, gradient in enumerate(gradients, 1):
+            step(np, theta, gradient, state, 0.01 / t, t, decay)
+        ends.append([theta, *state.values()])
+    for plain, compiled in zip(*ends, strict=True):
+        np.testing.assert_array_equal(plain, compiled)
+
+
+def test_compiled_in_time(monkeypatch):
+    """Two steps by NumPy, then compiled: the training ends with the same numbers as without."""
+    pytest.importorskip("numba")
+    monkeypatch.delitem(cpu.sys.modules, cpu.COMPILED, raising=False)
+    x, y = np.random.default_rng(0).random((60, 4)), np.arange(60) % 2
+    nets = [mn.Network([mn.Dense(3), mn.ReLU(), mn.Dense(2)], (4,)) for _ in range(2)]
+    monkeypatch.setattr(cpu, "PAYS", 2 * len(nets[0].parameters))
+    kinds = []
+    for net, compiled in zip(nets, ("auto", False), strict=True):
+        training = mn.Training(net, x, y, batch_size=10, compiled=compiled)
+        for _ in training.epochs(2, lambda training: kinds.append(cpu.COMPILED in cpu.sys.modules)):
+            pass
+    assert kinds[:12] == [False] * 2 + [True] * 10
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+
+
+def test_an_optimizer_of_your_own_is_never_compiled():
+    class Mine(mn.Adam):
+        pass
+
+    mine = Mine()
+    assert cpu.stepper(mine, True) is mine
+    assert type(cpu.stepper(mn.Adam(), False)) is cpu.InParts
+
+
+def test_compiled_without_numba(monkeypatch):
+    monkeypatch.setitem(cpu.sys.modules, "numba", None)
+    monkeypatch.delitem(cpu.sys.modules, cpu.COMPILED, raising=False)
+    net = mn.Network([mn.Dense(2)], (4,))
+    with pytest.raises(ImportError, match=r"compiled=True expects Numba. Install it: pip install 'mechanet\[compiled\]'."):
+        mn.Training(net, np.ones((8, 4)), np.zeros(8, int), compiled=True)
+    with pytest.raises(ValueError, match="compiled expects True, False or \"auto\". Received: compiled='yes'."):
+        mn.Training(net, np.ones((8, 4)), np.zeros(8, int), compiled="yes")

@@ -8,7 +8,7 @@
 A Model raises NotImplementedError where a peer has no such case.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
 from types import ModuleType
@@ -23,6 +23,7 @@ class Peer:
     module: str
     needs: str  # the module that has to be importable
     device: str = "cpu"
+    options: dict[str, object] = field(default_factory=dict)  # what its Model takes beside
 
     def missing(self) -> str | None:
         """Why this peer cannot take part, or None."""
@@ -43,6 +44,7 @@ def _cuda_works(package: str) -> bool:
 
 PEERS = [
     Peer("mechanet", "mechanet", "own", "mechanet"),
+    Peer("mechanet-compiled", "mechanet, compiled", "own", "numba", options={"compiled": True}),
     Peer("pytorch", "PyTorch", "pytorch", "torch"),
     Peer("sklearn", "scikit-learn", "scikit", "sklearn"),
     Peer("jax", "JAX", "jaxlike", "jax"),

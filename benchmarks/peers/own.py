@@ -12,7 +12,8 @@ PACKAGE = "mechanet"
 
 
 class Model:
-    def __init__(self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None) -> None:
+    def __init__(self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None,
+                 compiled: bool = False) -> None:  # fmt: skip
         hidden = [layer for size in case.sizes[1:-1] for layer in (mn.Dense(size), mn.ReLU())]
         self.net = mn.Network(
             [*hidden, mn.Dense(case.sizes[-1])],
@@ -26,7 +27,7 @@ class Model:
         self.sizes = case.sizes
         if case.work == "train":
             optimizer = {"sgd": mn.SGD, "adam": mn.Adam}[case.optimizer](case.learning_rate)
-            options = {} if threads is None else {"threads": threads}
+            options = {"compiled": compiled} if threads is None else {"compiled": compiled, "threads": threads}
             training = mn.Training(self.net, X, Y, optimizer=optimizer, batch_size=case.batch, seed=0, **options)
             self.epochs: Iterator = iter(training.epochs(10**9))
 

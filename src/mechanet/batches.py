@@ -71,7 +71,7 @@ class ArrayBatches:
                 yield self._batch(self.X, None, self.T, self.weights, self.host_weights)
             return
         order = self.order(number)
-        on_device = self.backend.asarray(order.astype("int32" if self.rows < 2**31 else "int64"))
+        on_device = self.backend.asarray(order.astype(self.backend.row_numbers if self.rows < 2**31 else "int64"))
         starts = range(start * self.batch_size, self.rows, self.batch_size)
         slices = [slice(first, min(first + self.batch_size, self.rows)) for first in starts]
         # Where the data is on the device, the network takes the rows itself; else they come from the host.
@@ -80,11 +80,11 @@ class ArrayBatches:
         for batch in slices:
             rows = on_device[batch]
             X, taken = (self.X, rows) if here else (next(moved), None)
-            T = self.xp.take(self.T, rows, axis=0)
+            T = self.backend.take(self.T, rows)
             if self.weights is None:
                 yield self._batch(X, taken, T, None, None)
             else:
-                weights = self.xp.take(self.weights, rows, axis=0)
+                weights = self.backend.take(self.weights, rows)
                 yield self._batch(X, taken, T, weights, self.host_weights[order[batch]])
 
     def order(self, number: int):

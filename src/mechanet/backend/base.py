@@ -33,9 +33,12 @@ class Backend:
         The device string users see.
     block_bytes : int
         The size of a block of rows that is worked on at a time: small enough to stay in a CPU's cache.
+    row_numbers : str
+        The type of the row numbers that `take` takes fastest.
     """
 
     block_bytes = 3 << 20
+    row_numbers = "int32"
 
     def __init__(self, xp: ModuleType, device: Any, name: str):
         self.xp = xp
@@ -130,6 +133,10 @@ class Backend:
         """
         return plain
 
+    def stepper(self, optimizer: Any, compiled: bool | str) -> Any:
+        """What has the ``step`` of `optimizer` on this device; `compiled`, on NumPy, by Numba."""
+        return self.fused(optimizer)
+
     def threads(self, count: Any, network: Any, rows: int | None) -> contextlib.AbstractContextManager:
         """Give BLAS `count` threads; ``"auto"``: as many as a step of `network` on `rows` rows deserves."""
         return contextlib.nullcontext()
@@ -137,6 +144,10 @@ class Backend:
     def matmul(self, A: Any, B: Any, out: Any) -> None:
         """out ← A B."""
         out[...] = A @ B
+
+    def take(self, A: Any, rows: Any) -> Any:
+        """A[rows], for an array of row numbers."""
+        return self.xp.take(A, rows, axis=0)  # (n, ...) -> (m, ...)
 
     def sum_rows(self, A: Any, out: Any) -> None:
         """out ← Σ_rows A."""
@@ -183,6 +194,8 @@ class _AtWork:
 class NumpyBackend(OutBackend):
     """NumPy: the host itself."""
 
+    row_numbers = "int64"
+
     def current(self, work=""):
         return _AtWork(work)
 
@@ -198,6 +211,12 @@ class NumpyBackend(OutBackend):
 
     def fused(self, plain: Any) -> Any:
         return cpu.fused(plain)
+
+    def stepper(self, optimizer: Any, compiled: bool | str) -> Any:
+        return cpu.stepper(optimizer, compiled)
+
+    def take(self, A: Any, rows: Any) -> Any:
+        return A.take(rows, axis=0)  # without the detour of the function
 
     def sum_rows(self, A: Any, out: Any) -> None:
         cpu.sum_rows(A, out)

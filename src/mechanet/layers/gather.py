@@ -21,7 +21,7 @@ class Gather(Layer):
 
     def forward(self, X, rng=None):
         X, rows = X
-        A = X if rows is None else self.xp.take(X, rows, axis=0)  # (n, ...) -> (m, ...)
+        A = X if rows is None else self.backend.take(X, rows)  # (n, ...) -> (m, ...)
         return (A if A.dtype == self.dtype else self.xp.astype(A, self.dtype)), None
 
     def backward(self, dA, cache, input_gradient=True):

@@ -56,7 +56,7 @@ class Dense:
         if self.narrow and len(X) >= 32 and avx512():
             gradient(X, dZ, plain.dW)
         else:
-            np.matmul(X.T, dZ, out=plain.dW)
+            plain.backend.matmul(X.T, dZ, out=plain.dW)
         if plain.bias:
             plain.backend.sum_rows(dZ, out=plain.db)
         if not input_gradient:

@@ -13,8 +13,8 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 # Okabe and Ito's colours, told apart by colour-blind readers; the markers tell them apart in grey.
-_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#999999", "#56B4E9", "#F0E442"]
-_LOOK = {peer.name: (colour, marker) for peer, colour, marker in zip(PEERS, _COLOURS, "os^DvxPX", strict=True)}
+_COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#999999", "#56B4E9", "#F0E442", "#000000"]
+_LOOK = {peer.name: (colour, marker) for peer, colour, marker in zip(PEERS, _COLOURS, "os^DvxPX*", strict=True)}
 
 
 def bars(results: list[Result], clock: str, path: Path) -> None:

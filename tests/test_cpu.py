@@ -164,7 +164,7 @@ def test_sum_of_rows(shape, rng):
 
 @pytest.mark.parametrize(
     ("work", "most", "threads"),
-    [(0, 8, 1), (2.4e8, 8, 1), (5e8, 8, 2), (5e8, 1, 1), (1e12, 8, 4)],
+    [(0, 8, 1), (1.1e9, 8, 1), (1.2e9, 8, 2), (1.2e9, 1, 1), (1e12, 8, 4)],
 )
 def test_threads_grow_with_the_work_up_to_the_cores(work, most, threads, monkeypatch):
     monkeypatch.setattr(cpu_threads, "cores", lambda: 4)

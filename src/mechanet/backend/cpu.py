@@ -65,15 +65,15 @@ class CrossEntropy:
         right = np.count_nonzero(Z.argmax(axis=1) == T)
         m = T.shape[0]
         Z = Z.T.copy()  # (m, k) -> (k, m)
-        Z -= Z.max(axis=0)
+        Z -= np.maximum.reduce(Z)
         at = T * m + _counted(m)  # where the score of the row's own class lies
         own = Z.take(at)  # (m,)
         E = np.exp(Z, out=Z)
-        S = E.sum(axis=0)
+        S = np.add.reduce(E)
         losses = np.log(S) - own
         E *= c / S  # c P
         E.reshape(-1)[at] -= c  # c (P - T), where T is 1
-        return np.vecdot(c, losses), E.T.copy(), right  # (k, m) -> (m, k): BLAS is slow on dZ in another order
+        return c.dot(losses), E.T.copy(), right  # (k, m) -> (m, k): BLAS is slow on dZ in another order
 
 
 class InParts:

@@ -5,11 +5,11 @@ import functools
 import os
 from typing import Any
 
-WORK_OF_A_THREAD = 2.5e8  # operations of one product that are worth a thread of their own
+WORK_OF_A_THREAD = 6e8  # operations of one product that are worth a thread of their own
 
 
 def threads_for(work: float, most: int) -> int:
-    """Threads for products of at most `work` operations: one for every 250 million, at least 1 and at most `most`.
+    """Threads for products of at most `work` operations: one for every 600 million, at least 1 and at most `most`.
 
     Threads split a product and wait for the slowest of them. Below some milliseconds of work the waiting costs
     more than the splitting gives, many times more where another process is on one of the cores.

@@ -144,7 +144,7 @@ def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool, c
     if name == "memory":
         ways = ["NumPy alone", "compiled"] if find_spec("numba") else ["NumPy alone"]
         peaks = [once.peak_memory(100_000 if quick_ else 1_000_000, how) for how in ways]
-        rows = [[value if isinstance(value, str) else f"{value:,.0f}" for value in peak.values()] for peak in peaks]
+        rows = [[v if isinstance(v, str) else f"{v:,.0f}" for v in peak.values()] for peak in peaks]
         print(report.markdown(list(peaks[0]), rows), end="\n\n")
         return peaks
     pairs = busy.run([quick(case) if quick_ else case for case in CASES], peers[0], min(count, 5), data)

@@ -54,7 +54,7 @@ LONGEST = 350
 LONGER = {
     "cuda_kernels.py": (510, "one file, so that it can be left out; a third of it is CUDA C"),
     "training.py": (360, "the loop and all its options; a third of it is their documentation"),
-    "network.py": (395, "the chain and all its doors; half of it is the documentation of the public face"),
+    "network.py": (420, "the chain and all its doors; half of it is the documentation of the public face"),
 }
 
 OPTIONAL = (

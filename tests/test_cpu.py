@@ -242,6 +242,66 @@ def test_two_trainings_at_once_do_not_disturb_each_other():
         assert blas_threads() == {2}
 
 
+# --- blocks side by side ------------------------------------------------------------------------------------------
+
+
+def full_batch(had, **options):
+    rng = np.random.default_rng(1)
+    net = mn.Network([mn.Scale(0.5), mn.Dense(6), mn.ReLU(), mn.Dense(3)], (5,), dtype="float64")
+    net.block_rows = 100
+    x, y = rng.standard_normal((1037, 5)), rng.integers(0, 3, 1037)
+    with threadpoolctl.threadpool_limits(had, user_api="blas"):
+        training = mn.Training(net, x, y, optimizer="sgd", batch_size=None, **options)
+        losses = [epoch.loss for epoch in training.epochs(3)]
+    return net, losses
+
+
+def test_blocks_side_by_side_give_the_same_sum(monkeypatch):
+    """Eleven blocks, one after the other, and on two and three threads: the same loss and θ up to rounding."""
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
+    alone, losses = full_batch(1)
+    assert alone._twins == []
+    for threads in (2, 3):
+        net, beside = full_batch(threads)
+        assert len(net._twins) == threads - 1
+        np.testing.assert_allclose(beside, losses, rtol=1e-14)
+        np.testing.assert_allclose(net.parameters, alone.parameters, rtol=1e-12)
+        again, repeated = full_batch(threads)
+        assert repeated == beside
+        np.testing.assert_array_equal(again.parameters, net.parameters)
+
+
+def test_threads_that_are_named_are_for_blas_alone(monkeypatch):
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 2)
+    assert full_batch(2, threads=2)[0]._twins == []
+    assert cpu_threads.WORKERS.get() == 1
+
+
+def test_an_error_beside_is_raised_and_nothing_warns():
+    """The second work fails; the first, in the same context, divides by zero in silence."""
+    def fail():
+        raise MemoryError("beside")
+
+    with pytest.raises(MemoryError, match="does not suffice for blocks"), NUMPY.current("blocks"):
+        cpu_threads.side_by_side([lambda: np.ones(1) / 0, fail])
+    with NUMPY.current("blocks"):
+        results = cpu_threads.side_by_side([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)])
+    assert results == [np.inf, -np.inf, np.inf]
+
+
+def test_scaled_rows_leave_the_data_as_it_is(rng):
+    net = mn.Network([mn.Scale(0.5), mn.Dense(2)], (3,), seed=1)
+    x = rng.standard_normal((4, 3)).astype("float32")
+    before = x.copy()
+    Z = net.forward(x)
+    np.testing.assert_array_equal(x, before)
+    np.testing.assert_allclose(Z, 0.5 * x.astype("float64") @ net.layers[1].W, rtol=1e-5, atol=1e-6)
+    rows = net.run(x, rows=np.array([2, 0]))[0]
+    np.testing.assert_array_equal(rows, Z[[2, 0]])
+    pixels = (255 * rng.random((4, 3))).astype("uint8")
+    np.testing.assert_allclose(net.forward(pixels), 0.5 * pixels @ net.layers[1].W, rtol=1e-5, atol=1e-3)
+
+
 # --- compiled ---------------------------------------------------------------------------------------------------
 
 OPTIMIZERS = [

@@ -14,6 +14,7 @@ import pytest
 import mechanet as mn
 from mechanet.explain import analysis, terminal
 from mechanet.explain.tree import Summary
+from mechanet.layers import Gather
 
 PAGE_BYTES = 2_000_000
 
@@ -116,7 +117,8 @@ class Recorder:
 
     def __init__(self, net):
         self.seen = {}
-        net._steps = (net._steps[0], *net.layers)
+        gather = Gather(net._dtype).bind(net.backend, net.input_shape, {}, {})
+        net._steps = (gather, *net.layers)
         for i, layer in enumerate(net.layers):
             self.wrap(i, layer)
 

@@ -1,5 +1,6 @@
 """The network: a chain of layers over one flat vector θ of parameters."""
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -68,12 +69,9 @@ class Network:
             count = sum(math.prod(shape) for _, named in shapes for shape in named.values())
             self.parameters = self.backend.zeros((count,), self._dtype)
             self.gradient = self.backend.zeros((count,), self._dtype)
-            self.layers = self._bind(shapes)
+            self._assemble(shapes)
             self.loss = loss_from(loss).bind(self.backend, self.output_shape[0], self._dtype)
             self._initialize()
-            # What runs: the same mathematics, in fewer steps where the device has them.
-            gather = Gather(self._dtype).bind(self.backend, self.input_shape, {}, {})
-            self._steps = self.backend.fused((gather, *self.layers))
             loss = self.backend.fused(self.loss)
             self.run_loss, self._labels = loss.measure, loss.labels
         trained = [i for i, step in enumerate(self._steps) if step.parameters]
@@ -81,6 +79,13 @@ class Network:
         row = [self.input_shape, *(layer.output_shape for layer in self.layers)]
         row_bytes = sum(math.prod(shape) for shape in row) * (8 if self.dtype == "float64" else 4)
         self.block_rows = max(512, self.backend.block_bytes // row_bytes)
+
+    def _assemble(self, shapes) -> None:
+        """Bind the layers to `parameters` and `gradient`; what runs is the same, in fewer steps where it can."""
+        self.layers = self._bind(shapes)
+        gather = Gather(self._dtype).bind(self.backend, self.input_shape, {}, {})
+        self._steps = self.backend.fused((gather, *self.layers))
+        self._twins: list[Network] = []
 
     def _bind(self, shapes) -> tuple[Layer, ...]:
         bound, offset = [], 0
@@ -204,8 +209,33 @@ class Network:
         """`run_both` in blocks of rows, whose losses, right decisions and gradients add up."""
         if T.shape[0] <= self.block_rows:
             return self.run_both(self.backend.asarray(X), T, c, rng, rows)
-        value, right, total = 0.0, 0, self.xp.zeros_like(self.gradient)
         blocks = list(self.blocks(T.shape[0]))
+        # Blocks that draw no masks may run side by side, on networks of the same θ that have a dθ each.
+        workers = self.backend.workers() if rng is None and rows is None else 1
+        networks: list[Network] = [self, *self._with_twins(workers - 1)]
+        works = [
+            functools.partial(network._accumulate, X, T, c, rng, rows, blocks[i::workers])
+            for i, network in enumerate(networks)
+        ]
+        value, right = 0.0, 0
+        for network, part in zip(networks, self.backend.side_by_side(works), strict=True):
+            value, right = value + part[0], _sum(right, part[1])
+            if network is not self:
+                self.gradient += network.gradient
+        return value, right
+
+    def _with_twins(self, count: int) -> list["Network"]:
+        while len(self._twins) < count:
+            twin = object.__new__(type(self))
+            vars(twin).update(vars(self))
+            twin.gradient = self.xp.zeros_like(self.gradient)
+            twin._assemble(chain_shapes(self.specification, self.input_shape)[0])
+            self._twins.append(twin)
+        return self._twins[:count]
+
+    def _accumulate(self, X, T, c, rng, rows, blocks) -> tuple[Any, Any]:
+        """`run_both` of some blocks, one after the other."""
+        value, right, total = 0.0, 0, self.xp.zeros_like(self.gradient)
         moved = self.backend.stream(X, blocks) if rows is None else None
         for block in blocks:
             X_block, taken = (X, rows[block]) if moved is None else (next(moved), None)

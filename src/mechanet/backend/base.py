@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -141,6 +141,14 @@ class Backend:
         """Give BLAS `count` threads; ``"auto"``: as many as a step of `network` on `rows` rows deserves."""
         return contextlib.nullcontext()
 
+    def workers(self) -> int:
+        """How many pieces of work are best done side by side, inside `threads`."""
+        return 1
+
+    def side_by_side(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        """The results of the `works`, as many as `workers` said."""
+        return [work() for work in works]
+
     def matmul(self, A: Any, B: Any, out: Any) -> None:
         """out ← A B."""
         out[...] = A @ B
@@ -223,6 +231,12 @@ class NumpyBackend(OutBackend):
 
     def threads(self, count, network, rows):
         return cpu_threads.limited(count, network, rows)
+
+    def workers(self) -> int:
+        return cpu_threads.WORKERS.get()
+
+    def side_by_side(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        return cpu_threads.side_by_side(works)
 
 
 def in_blocks(work: Callable[[int], Any], rows: int) -> Any:

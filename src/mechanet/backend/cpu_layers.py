@@ -6,7 +6,7 @@ W (n_in, n_out), Z and A (m, n_out).
 
 import functools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,12 +20,14 @@ AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # what OpenBLAS calls its
 
 
 def chain(layers: tuple) -> tuple:
-    """The steps of a chain of layers: each Dense is one with the ReLU after it."""
+    """The steps of a chain: each Dense is one with the ReLU after it, the rows of a batch with their Scale."""
     steps: list[Any] = []
     for layer in layers:
         name = _name_of(layer)
         if name == "layers.activation.ReLU" and steps and type(steps[-1]) is Dense:
             steps[-1] = DenseReLU(steps[-1].plain)
+        elif name == "layers.shape.Scale" and len(steps) == 1 and _name_of(steps[0]) == "layers.gather.Gather":
+            steps = [ScaledRows(steps[0], layer)]
         else:
             steps.append(Dense(layer) if name == "layers.dense.Dense" else layer)
     return tuple(steps)
@@ -34,6 +36,24 @@ def chain(layers: tuple) -> tuple:
 def _name_of(layer: Any) -> str:
     """Such as "layers.dense.Dense"; a subclass of yours has another name and keeps its own lines."""
     return f"{type(layer).__module__}.{type(layer).__qualname__}".removeprefix("mechanet.")
+
+
+class ScaledRows:
+    """A = factor X[rows], such as bytes made numbers between 0 and 1, in one new array."""
+
+    parameters: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, gather: Any, scale: Any):
+        self.gather, self.scale, self.factor = gather, scale, gather.dtype(scale.factor)
+
+    def forward(self, X, rng=None):
+        A, _ = self.gather.forward(X)
+        if A is X[0]:  # all rows, and of the right type already: they are somebody's
+            return self.scale.forward(A)
+        return np.multiply(A, self.factor, out=A), None
+
+    def backward(self, dA, cache, input_gradient=True):
+        return self.scale.backward(dA, cache)
 
 
 class Dense:
@@ -95,9 +115,9 @@ def product(X: np.ndarray, W: np.ndarray) -> np.ndarray:
     """X W for a W of few columns, in products small enough to need no packing."""
     (m, n), k = X.shape, W.shape[1]
     Z = np.empty((m, k), X.dtype)
-    for first in range(0, k, COLUMNS):
-        columns = slice(first, first + COLUMNS)
-        for rows in cut(m, SMALL // (n * COLUMNS)):
+    for rows in cut(m, SMALL // (n * COLUMNS)):
+        for first in range(0, k, COLUMNS):  # the rows are still in the cache
+            columns = slice(first, first + COLUMNS)
             np.matmul(X[rows], W[:, columns], out=Z[rows, columns])
     return Z
 

@@ -1,8 +1,10 @@
 """Threads of NumPy's BLAS: no more than the work deserves."""
 
 import contextlib
+import contextvars
 import functools
 import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 WORK_OF_A_THREAD = 6e8  # operations of one product that are worth a thread of their own
@@ -30,16 +32,39 @@ def blas() -> Any:
     return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
-def limited(threads: int | str | None, network: Any, rows: int | None) -> contextlib.AbstractContextManager:
+# Threads that BLAS leaves free, for blocks of rows to be worked on side by side.
+WORKERS: contextvars.ContextVar[int] = contextvars.ContextVar("workers", default=1)
+
+
+@contextlib.contextmanager
+def limited(threads: int | str | None, network: Any, rows: int | None) -> Iterator[None]:
     """Inside the block BLAS has `threads` threads, afterwards what it had before.
 
-    ``"auto"`` is what `threads_for` says of the largest product of a step, never more than it had; None leaves it
-    alone.
+    ``"auto"`` is what `threads_for` says of the largest product of a step, never more than it had; those it had
+    beyond are free for `WORKERS`. None leaves it alone.
     """
     if threads is None:
-        return contextlib.nullcontext()
+        yield
+        return
     weights = max((view.size for layer in network.layers for view in layer.parameters.values()), default=0)
     work = 2.0 * weights * min(rows or network.block_rows, network.block_rows)
     had = max((pool["num_threads"] for pool in blas().info()), default=1)
     count = threads_for(work, had) if threads == "auto" else int(threads)
-    return contextlib.nullcontext() if count == had else blas().limit(limits=count)
+    free = max(1, min(had, cores()) // count) if threads == "auto" else 1
+    before = WORKERS.set(free)
+    try:
+        with contextlib.nullcontext() if count == had else blas().limit(limits=count):
+            yield
+    finally:
+        WORKERS.reset(before)
+
+
+def side_by_side(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    """The results of the `works`: the first done here, each other in a thread of its own, in the same context."""
+    if len(works) == 1:
+        return [works[0]()]
+    from concurrent.futures import ThreadPoolExecutor  # on first use, for the sake of the import
+
+    with ThreadPoolExecutor(len(works) - 1) as pool:
+        others = [pool.submit(contextvars.copy_context().run, work) for work in works[1:]]
+        return [works[0](), *(other.result() for other in others)]

@@ -278,3 +278,24 @@ def test_class_weights_of_a_binary_loss_want_one_output():
     assert str(caught.value) == (
         "class_weight of binary_cross_entropy expects one output. Received: 2 outputs. Pass sample_weight instead."
     )
+
+
+def test_probabilities_are_made_to_sum_to_one_and_weighted_by_their_largest_class():
+    """A row that sums to 0.9995 is divided by that; its class weight is that of its largest entry."""
+    loss = mn.CrossEntropy(class_weight=[1.0, 2.0, 5.0])
+    y = np.array([[0.2, 0.7995, 0.0], [0.1, 0.1, 0.8]])
+    T, weights = loss.check_targets(y, 3)
+    np.testing.assert_allclose(T, [[0.2 / 0.9995, 0.7995 / 0.9995, 0.0], [0.1, 0.1, 0.8]], rtol=1e-12)
+    np.testing.assert_array_equal(weights, [2.0, 5.0])
+
+
+def test_a_column_of_labels_is_labels():
+    labels, _ = mn.CrossEntropy().check_targets(np.array([[1], [0]]), 2)
+    np.testing.assert_array_equal(labels, [1, 0])
+
+
+@pytest.mark.parametrize("row", [[-0.5, 1.5], [1.5, -0.5], [0.5, 0.6]])
+def test_the_row_that_is_no_probability_is_named(row):
+    y = np.array([[0.0, 1.0], [1.0, 0.0], row, row])
+    with pytest.raises(ValueError, match=r"Received: y\[2\]="):
+        mn.CrossEntropy().check_targets(y, 2)

@@ -299,3 +299,11 @@ def test_the_row_that_is_no_probability_is_named(row):
     y = np.array([[0.0, 1.0], [1.0, 0.0], row, row])
     with pytest.raises(ValueError, match=r"Received: y\[2\]="):
         mn.CrossEntropy().check_targets(y, 2)
+
+
+def test_each_row_is_held_against_its_own_maximum():
+    """Beside scores of 1e4, a row of two equal scores at -1e4 still has the loss log 2."""
+    Z, c = np.array([[1e4, 0.0], [-1e4, -1e4]], "float32"), np.array([0.0, 1.0], "float32")
+    value, dZ = mn.CrossEntropy()(np, Z, np.array([[1.0, 0.0], [1.0, 0.0]], "float32"), c)
+    assert float(value) == pytest.approx(np.log(2.0), rel=1e-6)
+    np.testing.assert_allclose(dZ, [[0.0, 0.0], [-0.5, 0.5]], rtol=1e-6)

@@ -392,3 +392,8 @@ def test_inputs_are_never_changed(place, rng):
     net.predict(X), net.predict_proba(X), net.evaluate(X, T, W), net.loss_and_gradient(X, T, W)
     for array, before in ((X, x), (T, y), (W, w)):
         np.testing.assert_array_equal(place.to_host(array), before)
+
+
+def test_b_starts_as_its_own_initializer_says():
+    net = mn.Network([mn.Dense(3, "zeros", mn.initializers.Uniform(1, 1))], (2,))
+    np.testing.assert_array_equal(net.parameters, [0] * 6 + [1] * 3)

@@ -76,32 +76,30 @@ def _forward(name: str, option: float, Z, b, in_place: bool):
     return A, kept
 
 
-# One block takes 32 columns; its 16 rows of threads share the rows of the batch. The sums are added in one fixed
-# order, so that a training repeats bit for bit.
+# One block takes 32 columns. Its 16 rows of threads take 64 rows of the batch at a time; the first of them then
+# adds these up one after another, as NumPy's sum does, so that db is the same to the last bit.
 ACTIVATION_BACKWARD = """
+#define TILE 64
 extern "C" __global__ void activation_backward(const real* dA, const real* Z, const real* A, real o, long long m,
                                                int n, real* dZ, real* db) {
-  __shared__ real sums[16][32];
+  __shared__ real tile[TILE][32];
   const int column = blockIdx.x * 32 + threadIdx.x;
   real sum = 0;
-  if (column < n)
-    for (long long row = threadIdx.y; row < m; row += 16) {
-      const long long at = row * n + column;
-      const real d = dA[at];
+  for (long long first = 0; first < m; first += TILE) {
+    const int rows = m - first < TILE ? (int)(m - first) : TILE;
+    for (int i = threadIdx.y; i < rows && column < n; i += 16) {
+      const long long at = (first + i) * n + column;
 #if WRITES
-      const real z = Z[at], a = A[at];
+      const real d = dA[at], z = Z[at], a = A[at];
       dZ[at] = DERIVATIVE;
-      sum += dZ[at];
-#else
-      sum += d;
 #endif
+      tile[i][threadIdx.x] = dZ[at];
     }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y == 0 && column < n && db) {
-    for (int i = 1; i < 16; i++) sum += sums[i][threadIdx.x];
-    db[column] = sum;
+    __syncthreads();
+    for (int i = 0; i < rows && threadIdx.y == 0; i++) sum += tile[i][threadIdx.x];
+    __syncthreads();
   }
+  if (threadIdx.y == 0 && column < n && db) db[column] = sum;
 }
 """
 
@@ -112,6 +110,10 @@ BLOCK_SUMS = """
 template <typename number> __device__ number warp_sum(number v) {
   for (int by = 16; by; by >>= 1) v += __shfl_xor_sync(0xffffffffu, v, by);
   return v;
+}
+template <typename number> __device__ number sum_in_order(number v, int lanes, number sum = 0) {
+  for (int lane = 0; lane < lanes; lane++) sum += __shfl_sync(0xffffffffu, v, lane);
+  return sum;
 }
 __device__ bool finished_last(unsigned* finished) {
   __shared__ bool last;
@@ -126,6 +128,9 @@ __device__ bool finished_last(unsigned* finished) {
 
 # One warp takes a row. Target of row i: keep * (one-hot of labels[i], or targets[i]) + share.
 SOFTMAX_CROSS_ENTROPY = """
+__device__ bool ahead(const real* z, int i, int j, int k) {  // the first of the largest, as argmax has it; k: none
+  return i < k && (j == k || z[i] > z[j] || (z[i] == z[j] && i < j));
+}
 extern "C" __global__ void softmax_cross_entropy(
     const real* Z, const long long* labels, const real* targets, const real* c, long long m, int k, real keep,
     real share, real* dZ, real* value, long long* hits, volatile real* parts, volatile long long* part_hits,
@@ -136,18 +141,15 @@ extern "C" __global__ void softmax_cross_entropy(
   for (long long row = blockIdx.x * WARPS + warp; row < m; row += (long long)gridDim.x * WARPS) {
     const real* z = Z + row * k;
     const real* t = targets + row * k;
-    int guess = k, truth = k;  // the first of the largest, as argmax has it
+    int guess = k, truth = k;
     for (int j = lane; j < k; j += 32) {
-      if (guess == k || z[j] > z[guess]) guess = j;
-      if (!labels && (truth == k || t[j] > t[truth])) truth = j;
+      if (ahead(z, j, guess, k)) guess = j;
+      if (!labels && ahead(t, j, truth, k)) truth = j;
     }
     for (int by = 16; by; by >>= 1) {
-      const int other = __shfl_xor_sync(0xffffffffu, guess, by);
-      if (other < k && (guess == k || z[other] > z[guess] || (z[other] == z[guess] && other < guess)))
-        guess = other;
-      const int rival = __shfl_xor_sync(0xffffffffu, truth, by);
-      if (!labels && rival < k && (truth == k || t[rival] > t[truth] || (t[rival] == t[truth] && rival < truth)))
-        truth = rival;
+      const int other = __shfl_xor_sync(0xffffffffu, guess, by), rival = __shfl_xor_sync(0xffffffffu, truth, by);
+      if (ahead(z, other, guess, k)) guess = other;
+      if (!labels && ahead(t, rival, truth, k)) truth = rival;
     }
     if (labels) truth = (int)labels[row];
     const real top = z[guess];
@@ -156,12 +158,15 @@ extern "C" __global__ void softmax_cross_entropy(
       sum += exp(z[j] - top);
       dot += (keep * (labels ? real(j == truth) : t[j]) + share) * (z[j] - top);
     }
-    sum = warp_sum(sum);
+    sum = sum_in_order(sum, k < 32 ? k : 32);
     dot = warp_sum(dot);
     loss += c[row] * (log(sum) - dot);
     right += guess == truth;
-    for (int j = lane; j < k; j += 32)
-      dZ[row * k + j] = c[row] * (exp(z[j] - top) / sum - (keep * (labels ? real(j == truth) : t[j]) + share));
+    const real scale = c[row] / sum;
+    for (int j = lane; j < k; j += 32) {
+      const real target = keep * (labels ? real(j == truth) : t[j]) + share;
+      dZ[row * k + j] = exp(z[j] - top) * scale - c[row] * target;
+    }
   }
   __shared__ real losses[WARPS];
   __shared__ long long rights[WARPS];
@@ -216,6 +221,7 @@ extern "C" __global__ void clip_scale(const real* g, long long n, real limit, re
   if (threadIdx.x == 0) *scale = limit / (norm < limit ? limit : norm);
 }
 """
+NULL = cupy.uintp(0)
 BLOCKS = 256  # the most blocks of a launch that sums over all of them
 
 
@@ -328,10 +334,8 @@ def _activation_backward(name, dA, Z, A, option, db):
     kernel = _raw(ACTIVATION_BACKWARD, "activation_backward", dA.dtype.name, ACTIVATIONS[name][1] if name else "")
     dZ = cupy.empty_like(dA) if name else dA
     m, n = dA.shape
-    null = cupy.uintp(0)
-    arrays = (Z, A) if name else (null, null)
-    kernel((-(-n // 32),), (32, 16), (dA, *arrays, dA.dtype.type(option), m, cupy.int32(n), dZ,
-                                      null if db is None else db))  # fmt: skip
+    Z, A, db = (NULL if array is None else array for array in (Z, A, db))
+    kernel((-(-n // 32),), (32, 16), (dA, Z, A, dA.dtype.type(option), m, cupy.int32(n), dZ, db))
     return dZ
 
 
@@ -371,8 +375,7 @@ class _CrossEntropy:
         Z, T, c, dtype = (*map(cupy.ascontiguousarray, (Z, T, c)), Z.dtype)
         dZ = cupy.empty_like(Z)
         value, hits = self._next(dtype)
-        null = cupy.uintp(0)
-        labels, targets = (T, null) if T.ndim == 1 else (null, T)
+        labels, targets = (T, NULL) if T.ndim == 1 else (NULL, T)
         keep, share = dtype.type(1.0 - self.smoothing), dtype.type(self.smoothing / k)
         kernel = _raw(BLOCK_SUMS + SOFTMAX_CROSS_ENTROPY, "softmax_cross_entropy", dtype.name)
         kernel((min(-(-m // 8), BLOCKS),), (256,), (Z, labels, targets, c, m, cupy.int32(k), keep, share,
@@ -413,12 +416,12 @@ MOMENTUM = cupy.ElementwiseKernel(
     "momentum_step",
 )
 RMSPROP = cupy.ElementwiseKernel(
-    "T g, T decay, T alpha, T rho, T rest, T epsilon",
+    "T g, T decay, T alpha, T rest, T epsilon",
     "T theta, T v",
     """
     T d = g + decay * theta;
-    v = rho * v + rest * d * d;
-    theta -= alpha * d / (sqrt(v) + epsilon)
+    v += (d * d - v) * rest;
+    theta -= d / (sqrt(v) + epsilon) * alpha
     """,
     "rmsprop_step",
 )
@@ -431,7 +434,7 @@ ADAM = cupy.ElementwiseKernel(
     else d += decay * theta;
     s = beta1 * s + d;
     r = beta2 * r + d * d;
-    theta -= rate * s / (sqrt(r) + epsilon)
+    theta -= s / (sqrt(r) + epsilon) * rate
     """,
     "adam_step",
 )
@@ -449,7 +452,7 @@ def _momentum(plain, theta, gradient, state, alpha, t, decay):
 
 
 def _rmsprop(plain, theta, gradient, state, alpha, t, decay):
-    RMSPROP(gradient, decay, alpha, plain.rho, 1.0 - plain.rho, plain.epsilon, theta, state["v"])
+    RMSPROP(gradient, decay, alpha, 1.0 - plain.rho, plain.epsilon, theta, state["v"])
 
 
 def _adam(plain, theta, gradient, state, alpha, t, decay, decoupled=False):

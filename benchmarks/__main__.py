@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -142,11 +141,9 @@ def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool, c
         print(report.markdown(["installed with its dependencies", "size"], rows), end="\n\n")
         return weights
     if name == "memory":
-        ways = ["NumPy alone", "compiled"] if find_spec("numba") else ["NumPy alone"]
-        peaks = [once.peak_memory(100_000 if quick_ else 1_000_000, how) for how in ways]
-        rows = [[v if isinstance(v, str) else f"{v:,.0f}" for v in peak.values()] for peak in peaks]
-        print(report.markdown(list(peaks[0]), rows), end="\n\n")
-        return peaks
+        peak = once.peak_memory(100_000 if quick_ else 1_000_000)
+        print(report.markdown(list(peak), [[f"{v:,.0f}" for v in peak.values()]]), end="\n\n")
+        return peak
     pairs = busy.run([quick(case) if quick_ else case for case in CASES], peers[0], min(count, 5), data)
     rows = []
     for alone, beside in pairs:

@@ -32,7 +32,7 @@ def held(pid: int, besides: Path) -> int:
     return total
 
 
-def main(path: str, rows: str, compiled: str) -> None:
+def main(path: str, rows: str) -> None:
     import numpy as np
 
     import mechanet as mn
@@ -44,8 +44,7 @@ def main(path: str, rows: str, compiled: str) -> None:
         input_shape=(COLUMNS,),
         loss="cross_entropy",
     )
-    training = mn.Training(net, X, Y, optimizer=mn.Adam(1e-3), batch_size=128, seed=0,
-                           compiled=compiled == "compiled")  # fmt: skip
+    training = mn.Training(net, X, Y, optimizer=mn.Adam(1e-3), batch_size=128, seed=0)
     next(iter(training.epochs(1)))
 
 

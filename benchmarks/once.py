@@ -71,16 +71,13 @@ def import_time(peers: list[Peer], rounds: int, clock: str) -> dict[str, list[fl
     return seconds
 
 
-def peak_memory(rows: int, how: str) -> dict[str, object]:
-    """Megabytes that training holds at its peak besides its data, `rows` x 784 bytes in a file.
-
-    `how` is "compiled", or "NumPy alone".
-    """
+def peak_memory(rows: int) -> dict[str, float]:
+    """Megabytes that training holds at its peak besides its data, `rows` x 784 bytes in a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.bin"
         memory.write_rows(path, rows)
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.memory", str(path), str(rows), how], cwd=ROOT, env=variables(1)
+            [sys.executable, "-m", "benchmarks.memory", str(path), str(rows)], cwd=ROOT, env=variables(1)
         )
         peak = 0
         while process.poll() is None:
@@ -91,4 +88,4 @@ def peak_memory(rows: int, how: str) -> dict[str, object]:
             time.sleep(0.02)
         if process.wait() != 0:
             raise RuntimeError("The training on a memory-mapped file failed; its error stands above.")
-        return {"optimizer": how, "rows": rows, "data MB": rows * memory.COLUMNS / 1e6, "peak MB": peak / 1e6}
+        return {"rows": rows, "data MB": rows * memory.COLUMNS / 1e6, "peak MB": peak / 1e6}

@@ -9,7 +9,7 @@ from statistics import median, quantiles
 
 from .rounds import Result
 
-OWN = ("mechanet", "mechanet-compiled")
+OWN = ("mechanet", "mechanet-numpy")
 
 
 def machine() -> dict[str, object]:

@@ -29,7 +29,7 @@ def main(name: str, cores: str, folder: str) -> None:
     peer = next(peer for peer in PEERS if peer.name == name)
     X, Y, _ = data.load(CASE, folder)
     images, labels = data.mnist(folder, "t10k")
-    model = peer.load().Model(CASE, X, Y, data.starting_weights(CASE), peer.device)
+    model = peer.load().Model(CASE, X, Y, data.starting_weights(CASE), peer.device, **peer.options)
     images = images.astype("float32") / 255
     accuracy = epochs = 0
     while accuracy < TARGET and epochs < 20:

@@ -53,13 +53,12 @@ MAY_NAME_CUPY = {"backend", "cuda_kernels"}
 LONGEST = 350
 LONGER = {
     "cuda_kernels.py": (510, "one file, so that it can be left out; a third of it is CUDA C"),
-    "training.py": (360, "the loop and all its options; a third of it is their documentation"),
     "network.py": (420, "the chain and all its doors; half of it is the documentation of the public face"),
 }
 
 OPTIONAL = (
     "cupy", "matplotlib", "sklearn", "scipy", "onnx", "starlette", "rich", "typer", "pooch", "PIL", "pandas",
-    "torch", "jax", "array_api_strict", "requests", "numba",
+    "torch", "jax", "array_api_strict", "requests",
 )  # fmt: skip
 
 

@@ -1,5 +1,8 @@
 """NumPy's fast paths against the plain lines; and BLAS threads, chosen and given back."""
 
+import os
+import shutil
+import sys
 import threading
 
 import numpy as np
@@ -7,10 +10,20 @@ import pytest
 import threadpoolctl
 
 import mechanet as mn
-from mechanet.backend import NUMPY, cpu, cpu_layers, cpu_threads
+from mechanet.backend import NUMPY, cpu, cpu_layers, cpu_loops, cpu_threads
 from mechanet.losses import CrossEntropy, SquaredError
 
 
+@pytest.fixture(params=["with loops", "NumPy alone"])
+def loops(request, monkeypatch):
+    """Both: the loops that a C compiler made, and what there is without one."""
+    if request.param == "NumPy alone":
+        monkeypatch.setattr(cpu_loops, "LOOPS", {})
+    elif not cpu_loops.LOOPS:
+        pytest.skip("the package was built without a C compiler")
+
+
+@pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("m", "k"), [(1, 2), (7, 3), (128, 10), (1000, 33)])
 @pytest.mark.parametrize("scale", [1.0, 1e4])
@@ -30,6 +43,7 @@ def test_cross_entropy_by_classes_is_the_plain_one(dtype, m, k, scale, rng):
     assert right == expected_right
 
 
+@pytest.mark.usefixtures("loops")
 def test_cross_entropy_by_classes_worked_by_hand():
     """Two rows, equal weights: P = (¾, ¼) for scores log 3 and 0."""
     fast = cpu.fused(CrossEntropy().bind(NUMPY, 2, np.dtype("float64")))
@@ -40,6 +54,7 @@ def test_cross_entropy_by_classes_worked_by_hand():
     assert right == 1
 
 
+@pytest.mark.usefixtures("loops")
 def test_targets_of_probabilities_take_the_plain_lines(rng):
     plain = CrossEntropy().bind(NUMPY, 3, np.dtype("float64"))
     Z, T, c = rng.standard_normal((4, 3)), np.full((4, 3), 1 / 3), np.full(4, 0.25)
@@ -49,6 +64,7 @@ def test_targets_of_probabilities_take_the_plain_lines(rng):
     np.testing.assert_array_equal(dZ, expected_dZ)
 
 
+@pytest.mark.usefixtures("loops")
 def test_what_has_no_faster_twin_stays_as_it_is():
     class Mine(mn.Adam):
         pass
@@ -68,7 +84,7 @@ def test_steps_in_parts_are_the_whole_step_bit_for_bit(optimizer, rng):
     gradient = rng.standard_normal(length).astype("float32")
     decay = np.where(rng.random(length) < 0.5, np.float32(0.1), np.float32(0.0))
     ends = []
-    for step in (optimizer.step, cpu.fused(optimizer).step):
+    for step in (optimizer.step, cpu.InParts(optimizer).step):
         theta = np.linspace(-1, 1, length, dtype="float32")
         state = {name: np.zeros(length, "float32") for name in optimizer.vectors}
         for t in (1, 2, 3):
@@ -86,7 +102,7 @@ def test_steps_in_parts_allocate_parts(rng):
     theta, gradient = np.ones(length, "float32"), np.ones(length, "float32")
     state = {"s": np.zeros(length, "float32"), "r": np.zeros(length, "float32")}
     tracemalloc.start()
-    cpu.fused(mn.Adam()).step(np, theta, gradient, state, 0.01, 1)
+    cpu.InParts(mn.Adam()).step(np, theta, gradient, state, 0.01, 1)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3.1 * cpu.PART * 4
@@ -117,6 +133,7 @@ def test_cut_covers_all_of_it_evenly(length, most):
     assert max(sizes[:-1], default=0) == min(sizes[:-1], default=0)
 
 
+@pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("kernels", [False, True], ids=["any BLAS", "AVX-512"])
 @pytest.mark.parametrize("units", [(1,), (10, 3), (64, 1), (5, 5, 2)], ids=str)
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
@@ -139,6 +156,7 @@ def test_dense_and_relu_are_the_plain_ones(units, bias, kernels, monkeypatch, rn
     np.testing.assert_allclose(net.gradient, plain.gradient, atol=1e-3)
 
 
+@pytest.mark.usefixtures("loops")
 def test_layers_of_your_own_keep_their_lines():
     class Mine(mn.Dense):
         pass
@@ -148,7 +166,7 @@ def test_layers_of_your_own_keep_their_lines():
 
     net = mn.Network([Mine(3), mn.ReLU(), mn.Dense(3), MyReLU(), mn.Tanh(), mn.Dense(2)], (4,))
     kinds = [type(step).__name__ for step in net._steps]
-    assert kinds == ["Gather", "Mine", "ReLU", "Dense", "MyReLU", "Tanh", "Dense"]
+    assert kinds[1:] == ["Mine", "ReLU", "Dense", "MyReLU", "Tanh", "Dense"]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 3), (400, 64)])
@@ -256,6 +274,7 @@ def full_batch(had, **options):
     return net, losses
 
 
+@pytest.mark.usefixtures("loops")
 def test_blocks_side_by_side_give_the_same_sum(monkeypatch):
     """Eleven blocks, one after the other, and on two and three threads: the same loss and θ up to rounding."""
     monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
@@ -289,6 +308,7 @@ def test_an_error_beside_is_raised_and_nothing_warns():
     assert results == [np.inf, -np.inf, np.inf]
 
 
+@pytest.mark.usefixtures("loops")
 def test_scaled_rows_leave_the_data_as_it_is(rng):
     net = mn.Network([mn.Scale(0.5), mn.Dense(2)], (3,), seed=1)
     x = rng.standard_normal((4, 3)).astype("float32")
@@ -302,62 +322,115 @@ def test_scaled_rows_leave_the_data_as_it_is(rng):
     np.testing.assert_allclose(net.forward(pixels), 0.5 * pixels @ net.layers[1].W, rtol=1e-5, atol=1e-3)
 
 
-# --- compiled ---------------------------------------------------------------------------------------------------
+# --- compiled loops ---------------------------------------------------------------------------------------------
 
 OPTIMIZERS = [
     mn.SGD(0.1), mn.SGD(0.1, weight_decay=0.1), mn.SGD(0.1, momentum=0.9), mn.SGD(0.1, 0.9, True, 0.1),
     mn.Momentum(0.1), mn.Momentum(0.1, nesterov=False, weight_decay=0.1), mn.RMSProp(), mn.RMSProp(weight_decay=0.1),
     mn.Adam(), mn.Adam(weight_decay=0.1), mn.optimizers.AdamHat(), mn.AdamW(), mn.AdamW(weight_decay=0.0),
 ]  # fmt: skip
+built = pytest.mark.skipif(not cpu_loops.LOOPS, reason="the package was built without a C compiler")
 
 
+def test_loops_are_built_where_there_is_a_compiler():
+    compiler = shutil.which(os.environ.get("CC", "cc").split()[0])
+    if compiler is None or sys.platform == "win32":
+        pytest.skip("no C compiler")
+    assert cpu_loops.LOOPS, "pip install -e . builds them"
+
+
+@built
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_compiled_steps_are_the_plain_ones_bit_for_bit(optimizer, dtype, rng):
-    pytest.importorskip("numba")
+def test_loops_of_optimizers_are_the_plain_lines_bit_for_bit(optimizer, dtype, rng):
     gradients = [(10.0 ** rng.uniform(-9, 3, 1001) * rng.choice([-1, 0, 1], 1001)).astype(dtype) for _ in range(5)]
     decay = np.where(rng.random(1001) < 0.5, 0.1, 0.0).astype(dtype) if optimizer.weight_decay else None
     ends = []
-    for step in (optimizer.step, cpu.stepper(optimizer, True).step):
+    for step in (optimizer.step, cpu.fused(optimizer).step):
         theta = np.linspace(-1, 1, 1001, dtype=dtype)
         state = {name: np.zeros(1001, dtype) for name in optimizer.vectors}
         for t, gradient in enumerate(gradients, 1):
             step(np, theta, gradient, state, 0.01 / t, t, decay)
         ends.append([theta, *state.values()])
-    for plain, compiled in zip(*ends, strict=True):
-        np.testing.assert_array_equal(plain, compiled)
+    for plain, looped in zip(*ends, strict=True):
+        np.testing.assert_array_equal(plain, looped)
 
 
-def test_compiled_in_time(monkeypatch):
-    """Two steps by NumPy, then compiled: the training ends with the same numbers as without."""
-    pytest.importorskip("numba")
-    monkeypatch.delitem(cpu.sys.modules, cpu.COMPILED, raising=False)
-    x, y = np.random.default_rng(0).random((60, 4)), np.arange(60) % 2
-    nets = [mn.Network([mn.Dense(3), mn.ReLU(), mn.Dense(2)], (4,)) for _ in range(2)]
-    monkeypatch.setattr(cpu, "PAYS", 2 * len(nets[0].parameters))
-    kinds = []
-    for net, compiled in zip(nets, ("auto", False), strict=True):
-        training = mn.Training(net, x, y, batch_size=10, compiled=compiled)
-        for _ in training.epochs(2, lambda training: kinds.append(cpu.COMPILED in cpu.sys.modules)):
-            pass
-    assert kinds[:12] == [False] * 2 + [True] * 10
-    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+@built
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("kind", ["uint8", "int64", "float32", "float64"])
+@pytest.mark.parametrize("scale", [None, 1 / 255, 0.0])
+@pytest.mark.parametrize("shape", [(5,), (16, 16), (300,)], ids=str)
+def test_rows_are_the_plain_ones_bit_for_bit(dtype, kind, scale, shape, rng):
+    chain = [mn.Flatten(), mn.Dense(2)] if scale is None else [mn.Scale(scale), mn.Flatten(), mn.Dense(2)]
+    net = mn.Network(chain, shape, dtype=dtype)
+    X = rng.integers(0, 256, (40, *shape)).astype(kind)
+    rows = rng.permutation(40)[:33]
+    for data in (X, X[::2], np.asfortranarray(X), X[:20]):  # not each of them as the loops need it
+        for chosen in (None, rows % len(data), (rows % len(data)).astype("int32")):
+            A, _ = net._steps[0].forward((data, chosen))
+            expected = (data if chosen is None else data[chosen]).astype(dtype)
+            if scale is not None:
+                expected = expected * np.dtype(dtype).type(scale)
+            assert A.dtype == dtype
+            np.testing.assert_array_equal(A, expected)
+            assert not np.shares_memory(A, data) or kind == dtype
 
 
-def test_an_optimizer_of_your_own_is_never_compiled():
+@built
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+@pytest.mark.parametrize("row", [-1, 40])
+def test_rows_that_are_not_there(kind, row):
+    net = mn.Network([mn.Dense(2)], (784,))
+    with pytest.raises(IndexError, match=f"there is no row {row} in 40"):
+        net.run(np.zeros((40, 784), kind), rows=np.array([1, row, 2]))
+
+
+@built
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_that_are_not_there(label):
+    loss = cpu.fused(CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
+    with pytest.raises(IndexError, match="labels go from 0 to 2"):
+        loss.measure(np, np.zeros((2, 3)), np.array([0, label]), np.full(2, 0.5))
+
+
+def test_relu_takes_arrays_that_lie_in_another_way(rng):
+    """What the loops cannot run over goes by NumPy's lines: other orders, other types, read-only."""
+    net = mn.Network([mn.Dense(6), mn.ReLU(), mn.Dense(2)], (4,), dtype="float32", seed=1)
+    dense = net._steps[1]
+    X, dA = rng.standard_normal((5, 4)).astype("float32"), rng.standard_normal((5, 6)).astype("float32")
+    results = []
+    for way in (np.array, np.asfortranarray, lambda A: A.astype("float64")):
+        A, cache = dense.forward(way(X))
+        results.append((A, dense.backward(way(dA), cache), net.gradient.copy()))
+    for other in results[1:]:
+        for first, found in zip(results[0], other, strict=True):
+            np.testing.assert_allclose(first, found, rtol=2e-6, atol=1e-6)
+    plain = np.maximum(X @ net.layers[0].W + net.layers[0].b, 0)
+    np.testing.assert_allclose(results[0][0], plain, rtol=2e-6, atol=1e-6)
+
+
+def test_nan_goes_through_relu():
+    net = mn.Network([mn.Dense(2), mn.ReLU()], (2,), loss="squared_error")
+    A, _ = net._steps[1].forward(np.array([[np.nan, 1.0]], "float32"))
+    assert np.isnan(A).all()
+
+
+def test_an_optimizer_of_your_own_has_no_loop():
     class Mine(mn.Adam):
         pass
 
     mine = Mine()
-    assert cpu.stepper(mine, True) is mine
-    assert type(cpu.stepper(mn.Adam(), False)) is cpu.InParts
+    assert cpu.fused(mine) is mine
 
 
-def test_compiled_without_numba(monkeypatch):
-    monkeypatch.setitem(cpu.sys.modules, "numba", None)
-    monkeypatch.delitem(cpu.sys.modules, cpu.COMPILED, raising=False)
-    net = mn.Network([mn.Dense(2)], (4,))
-    with pytest.raises(ImportError, match=r"compiled=True expects Numba. Install it: pip install 'mechanet\[compiled\]'."):
-        mn.Training(net, np.ones((8, 4)), np.zeros(8, int), compiled=True)
-    with pytest.raises(ValueError, match="compiled expects True, False or \"auto\". Received: compiled='yes'."):
-        mn.Training(net, np.ones((8, 4)), np.zeros(8, int), compiled="yes")
+def test_trainings_with_and_without_loops_agree(monkeypatch, rng):
+    """The same network either way: to the last bit but for exp's sum in the loss."""
+    x, y = rng.random((200, 400)).astype("float32"), rng.integers(0, 4, 200)
+    found = []
+    for loops in (cpu_loops.LOOPS, {}):
+        monkeypatch.setattr(cpu_loops, "LOOPS", loops)
+        net = mn.Network([mn.Dense(20), mn.ReLU(), mn.Dense(4)], (400,))
+        training = mn.Training(net, x, y, batch_size=32)
+        found.append([epoch.loss for epoch in training.epochs(3)])
+    np.testing.assert_allclose(*found, rtol=1e-6)

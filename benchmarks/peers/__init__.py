@@ -44,7 +44,7 @@ def _cuda_works(package: str) -> bool:
 
 PEERS = [
     Peer("mechanet", "mechanet", "own", "mechanet"),
-    Peer("mechanet-compiled", "mechanet, compiled", "own", "numba", options={"compiled": True}),
+    Peer("mechanet-numpy", "mechanet, NumPy alone", "own", "mechanet", options={"loops": False}),
     Peer("pytorch", "PyTorch", "pytorch", "torch"),
     Peer("sklearn", "scikit-learn", "scikit", "sklearn"),
     Peer("jax", "JAX", "jaxlike", "jax"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 import mechanet as mn
+from mechanet.backend import cpu_loops
 
 from ..cases import Case
 
@@ -13,7 +14,11 @@ PACKAGE = "mechanet"
 
 class Model:
     def __init__(self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None,
-                 compiled: bool = False) -> None:  # fmt: skip
+                 loops: bool = True) -> None:  # fmt: skip
+        if not loops:  # as where the package was built without a C compiler
+            cpu_loops.LOOPS.clear()
+        elif device == "cpu" and not cpu_loops.LOOPS:
+            raise NotImplementedError("mechanet was built without its compiled loops")
         hidden = [layer for size in case.sizes[1:-1] for layer in (mn.Dense(size), mn.ReLU())]
         self.net = mn.Network(
             [*hidden, mn.Dense(case.sizes[-1])],
@@ -27,7 +32,7 @@ class Model:
         self.sizes = case.sizes
         if case.work == "train":
             optimizer = {"sgd": mn.SGD, "adam": mn.Adam}[case.optimizer](case.learning_rate)
-            options = {"compiled": compiled} if threads is None else {"compiled": compiled, "threads": threads}
+            options = {} if threads is None else {"threads": threads}
             training = mn.Training(self.net, X, Y, optimizer=optimizer, batch_size=case.batch, seed=0, **options)
             self.epochs: Iterator = iter(training.epochs(10**9))
 

@@ -78,9 +78,6 @@ class Training:
     threads : int, "auto" or None
         Threads of NumPy's BLAS during an epoch; afterwards it has what it had. ``"auto"`` takes one for small
         products, where more would cost more than they give, and never more than it had. None leaves it alone.
-    compiled : bool or "auto"
-        On NumPy, whether Numba compiles the optimizer's step, with the same numbers bit for bit; ``"auto"``: where
-        it is installed, once the training is long enough to gain by it.
 
     Attributes
     ----------
@@ -103,14 +100,12 @@ class Training:
                  batch_size: int | None = 128, validation=None, schedule: str | Schedule | None = None,
                  gradient_clip: float | None = None, early_stopping: int | Mapping | EarlyStopping | None = None,
                  sample_weight=None, shuffle: bool = True, seed: int = 0,
-                 threads: int | str | None = "auto", compiled: bool | str = "auto"):  # fmt: skip
+                 threads: int | str | None = "auto"):  # fmt: skip
         self.network = network
         self.optimizer = optimizer_from(optimizer)
         self.schedule = schedule_from(schedule)
         self.seed = checks.integer("seed", seed, 0)
         self.threads = threads if threads in ("auto", None) else checks.integer("threads", threads)
-        if compiled not in (True, False, "auto"):
-            raise ValueError(f'compiled expects True, False or "auto". Received: compiled={compiled!r}.')
         self.gradient_clip = None
         if gradient_clip is not None:
             self.gradient_clip = checks.real("gradient_clip", gradient_clip, 0.0, open_low=True)
@@ -137,7 +132,7 @@ class Training:
             self._decay = self._decay_vector() if self.optimizer.weight_decay else None
             self._epoch_start = zeros(network.parameters)
             self._best: Any = None
-        self._stepper = network.backend.stepper(self.optimizer, compiled)
+        self._stepper = network.backend.fused(self.optimizer)
         self._clip = network.backend.fused(clip)
         self._draws = any(layer.kind == "regularizer" for layer in network.layers)
         self.history = History()

@@ -15,7 +15,7 @@ import array_api_compat
 import numpy as np
 
 from mechanet import checks
-from mechanet.backend import cuda
+from mechanet.backend import cpu_loops, cuda
 from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend, in_blocks, to_host
 
 __all__ = [
@@ -127,7 +127,8 @@ class Device:
 
 def devices() -> list[Device]:
     """List the devices that ``device=`` takes on this machine; those that do not work say why."""
-    found = [Device("cpu", f"NumPy {np.__version__}", True)]
+    loops = "with" if cpu_loops.LOOPS else "without"
+    found = [Device("cpu", f"NumPy {np.__version__}, {loops} compiled loops", True)]
     try:
         found += [Device(**cuda.describe(number)) for number in range(cuda.count())]
     except DeviceError as error:

@@ -133,10 +133,6 @@ class Backend:
         """
         return plain
 
-    def stepper(self, optimizer: Any, compiled: bool | str) -> Any:
-        """What has the ``step`` of `optimizer` on this device; `compiled`, on NumPy, by Numba."""
-        return self.fused(optimizer)
-
     def threads(self, count: Any, network: Any, rows: int | None) -> contextlib.AbstractContextManager:
         """Give BLAS `count` threads; ``"auto"``: as many as a step of `network` on `rows` rows deserves."""
         return contextlib.nullcontext()
@@ -219,9 +215,6 @@ class NumpyBackend(OutBackend):
 
     def fused(self, plain: Any) -> Any:
         return cpu.fused(plain)
-
-    def stepper(self, optimizer: Any, compiled: bool | str) -> Any:
-        return cpu.stepper(optimizer, compiled)
 
     def take(self, A: Any, rows: Any) -> Any:
         return A.take(rows, axis=0)  # without the detour of the function

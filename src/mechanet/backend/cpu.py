@@ -1,21 +1,16 @@
 """What makes NumPy fast on a CPU: long rows, parts that stay in the cache, few passes over them (`cpu_layers`).
 
-These files add speed and nothing else, behind `NumpyBackend.fused`: without them, the plain mathematics runs.
+Where the package was built with a C compiler, its loops (`cpu_loops`) make one pass of several of NumPy's. These
+files add speed and nothing else, behind `NumpyBackend.fused`: without them, the plain mathematics runs.
 """
 
-import contextlib
 import functools
-import importlib
-import importlib.util
-import sys
 from typing import Any
 
 import numpy as np
 
-from mechanet.backend import cpu_layers
+from mechanet.backend import cpu_layers, cpu_loops
 
-COMPILED = f"{__package__}.cpu_compiled"
-PAYS = 5e8  # numbers that NumPy updates in the half second which loading Numba takes
 PART = 65_536  # numbers of each vector: several vectors of float32 are then at home in the second cache
 
 
@@ -25,24 +20,15 @@ def fused(plain: Any) -> Any:
     Known by their full names, since this file stands below those that define them; a subclass of yours has another
     name and keeps its own lines.
     """
+    looped = bool(cpu_loops.LOOPS)
     if isinstance(plain, tuple):
-        return cpu_layers.chain(plain)
+        return cpu_layers.chain(plain, cpu_loops if looped else cpu_layers)
     module = type(plain).__module__.removeprefix("mechanet.")
     if module == "losses" and type(plain).__name__ == "CrossEntropy" and not plain.label_smoothing:
-        return CrossEntropy(plain)
+        return cpu_loops.CrossEntropy(plain) if looped else CrossEntropy(plain)
     if module == "optimizers":
-        return InParts(plain)
+        return cpu_loops.Step(plain) if looped else InParts(plain)
     return plain
-
-
-def stepper(optimizer: Any, compiled: bool | str) -> Any:
-    """The twin of an optimizer that is compiled at once (True), when it pays ("auto"), or never (False)."""
-    twin = fused(optimizer)
-    if not isinstance(twin, InParts) or not compiled:
-        return twin
-    if compiled == "auto":
-        return InTime(twin) if importlib.util.find_spec("numba") else twin
-    return Compiled(optimizer)
 
 
 class CrossEntropy:
@@ -91,33 +77,6 @@ class InParts:
             parts = {name: vector[part] for name, vector in state.items()}
             decay_part = None if decay is None else decay[part]
             self.optimizer.step(xp, theta[part], gradient[part], parts, alpha, t, decay_part)
-
-
-class Compiled:
-    """An optimizer whose step is one compiled loop, with the same numbers bit for bit."""
-
-    def __init__(self, optimizer: Any):
-        try:
-            self.optimizer, self.step = optimizer, importlib.import_module(COMPILED).step_of(optimizer)
-        except ImportError as error:
-            raise ImportError(
-                "compiled=True expects Numba. Install it: pip install 'mechanet[compiled]'."
-            ) from error
-
-
-class InTime:
-    """An optimizer that is compiled once it has worked for as long as that takes, or if others were before."""
-
-    def __init__(self, parts: Any):
-        self.parts, self.left = parts, 0.0 if COMPILED in sys.modules else PAYS
-
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None) -> None:
-        self.left -= theta.shape[0]
-        if self.left < 0:
-            self.left = float("inf")
-            with contextlib.suppress(ImportError):  # a Numba that does not fit this NumPy: go on without
-                self.parts = Compiled(self.parts.optimizer)
-        self.parts.step(xp, theta, gradient, state, alpha, t, decay)
 
 
 def sum_rows(A: np.ndarray, out: np.ndarray) -> None:

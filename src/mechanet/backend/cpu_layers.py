@@ -19,18 +19,28 @@ COLUMNS = 8  # of W at a time: half a register of float32 a row, the fastest of 
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # what OpenBLAS calls its kernels
 
 
-def chain(layers: tuple) -> tuple:
-    """The steps of a chain: each Dense is one with the ReLU after it, the rows of a batch with their Scale."""
+def chain(layers: tuple, twins: Any) -> tuple:
+    """The steps of a chain: each Dense is one with the ReLU after it, the rows of a batch with their Scale.
+
+    `twins` is the module with the classes for these two: this one, or `cpu_loops`.
+    """
     steps: list[Any] = []
     for layer in layers:
         name = _name_of(layer)
         if name == "layers.activation.ReLU" and steps and type(steps[-1]) is Dense:
-            steps[-1] = DenseReLU(steps[-1].plain)
-        elif name == "layers.shape.Scale" and len(steps) == 1 and _name_of(steps[0]) == "layers.gather.Gather":
-            steps = [ScaledRows(steps[0], layer)]
+            steps[-1] = twins.DenseReLU(steps[-1].plain)
+        elif name == "layers.shape.Scale" and len(steps) == 1 and _name_of(layers[0]) == "layers.gather.Gather":
+            steps = [twins.rows(layers[0], layer)]
+        elif name == "layers.gather.Gather":
+            steps.append(twins.rows(layer))
         else:
             steps.append(Dense(layer) if name == "layers.dense.Dense" else layer)
     return tuple(steps)
+
+
+def rows(gather: Any, scale: Any = None) -> Any:
+    """Gather, and a Scale after it, in one step."""
+    return ScaledRows(gather, scale) if scale else gather
 
 
 def _name_of(layer: Any) -> str:
@@ -64,9 +74,13 @@ class Dense:
         self.b = plain.b[None, :] if plain.bias else None  # (1, n_out): one row and b are then of one shape
         self.narrow = plain.W.dtype == np.float32 and plain.units < 2 * COLUMNS <= 512 <= plain.W.shape[0]
 
-    def forward(self, X, rng=None):
+    def multiply(self, X):
+        """X W"""
         W = self.plain.W
-        Z = product(X, W) if self.narrow and len(X) >= 32 and avx512() else X.dot(W)  # (m, n_in) -> (m, n_out)
+        return product(X, W) if self.narrow and len(X) >= 32 and avx512() else X.dot(W)  # (m, n_in) -> (m, n_out)
+
+    def forward(self, X, rng=None):
+        Z = self.multiply(X)
         if self.b is not None:
             Z += self.b
         return Z, X

@@ -1,0 +1,202 @@
+"""The loops of `cpu_loops.c`, as twins of optimizers, layers and losses: one pass where NumPy makes several.
+
+They are there where the package was built with a C compiler. This file adds speed and nothing else, behind
+`cpu.fused`. Symbols are those of the plain code.
+"""
+
+import contextlib
+import ctypes
+import math
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mechanet.backend import cpu_layers
+
+LONG = 1_024  # bytes of a row, from which on it pays to fetch the next but one while a row is copied
+
+# The arguments of each loop: n a count, p an array, r a real number, b a truth; then what it returns, if anything.
+SIGNATURES = {
+    "sgd": "npppr",
+    "sgd_momentum": "npppprrb",
+    "velocity": "npppprrb",
+    "rmsprop": "npppprrr",
+    "adam": "nppppprrrr",
+    "shrink": "nppr",
+    "bias_relu": "nnpp",
+    "relu_backward": "npp",
+    "gathered_rows": "nnnppp n",
+    "scaled_rows": "nnnpprp n",
+    "less_largest": "nnppppp n",
+    "softmax_less_labels": "nnpppp",
+}
+
+
+def _load(dtype: str, number: Any) -> ctypes.CDLL:
+    """The loops for numbers of type `dtype`; OSError where they were not built."""
+    library = ctypes.CDLL(str(Path(__file__).with_name(f"cpu_loops_{dtype}.so")))
+    kinds = {"n": ctypes.c_int64, "p": ctypes.c_void_p, "r": number, "b": ctypes.c_int}
+    for name, signature in SIGNATURES.items():
+        arguments, _, result = signature.partition(" ")
+        function = getattr(library, name)
+        function.argtypes = [kinds[letter] for letter in arguments]
+        function.restype = kinds.get(result)
+    return library
+
+
+LOOPS: dict[Any, ctypes.CDLL] = {}
+Byte: Any = ctypes.c_char
+with contextlib.suppress(OSError):
+    LOOPS[np.dtype("float32")] = _load("float32", ctypes.c_float)
+    LOOPS[np.dtype("float64")] = _load("float64", ctypes.c_double)
+
+
+def at(array: np.ndarray | None) -> Any:
+    """Where the numbers of a contiguous array lie."""
+    if array is None:
+        return None
+    try:
+        return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
+    except TypeError:  # read-only
+        return array.ctypes.data
+
+
+def suits(array: np.ndarray, dtype: Any) -> bool:
+    """Whether a loop for `dtype` may run over the array as it lies."""
+    return array.dtype == dtype and array.flags.c_contiguous
+
+
+class Rows:
+    """A = X[rows], or factor X[rows] with the Scale after it: bytes in one pass, long rows fetched ahead."""
+
+    parameters: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, gather: Any, scale: Any = None):
+        self.plain, self.dtype = cpu_layers.rows(gather, scale), np.dtype(gather.dtype)
+        self.scaled, self.factor = bool(scale), scale.factor if scale else 1.0
+        self.numbers = math.prod(gather.input_shape)
+        self.long = self.numbers * self.dtype.itemsize >= LONG
+
+    def forward(self, X, rng=None):
+        whole, rows = X
+        is_bytes = whole.dtype == np.uint8
+        if not (is_bytes or (self.long and rows is not None and whole.dtype == self.dtype)):
+            return self.plain.forward(X)
+        if not (whole.flags.c_contiguous and (rows is None or suits(rows, np.int64))):
+            return self.plain.forward(X)
+        m = len(whole if rows is None else rows)
+        A = np.empty((m, *whole.shape[1:]), self.dtype)
+        loops, sizes = LOOPS[self.dtype], (m, self.numbers, len(whole))
+        if is_bytes:
+            done = loops.scaled_rows(*sizes, at(whole), at(rows), self.factor, at(A))
+        else:
+            done = loops.gathered_rows(*sizes, at(whole), at(rows), at(A))
+            if self.scaled:
+                A *= self.factor
+        if done < m:
+            raise IndexError(f"there is no row {rows[done]} in {len(whole)}")
+        return A, None
+
+    def backward(self, dA, cache, input_gradient=True):
+        return self.plain.backward(dA, cache)
+
+
+def rows(gather: Any, scale: Any = None) -> Any:
+    """The twin of Gather, and of a Scale after it."""
+    return Rows(gather, scale)
+
+
+class DenseReLU(cpu_layers.DenseReLU):
+    """A = max(X W + b, 0), where the bias and the maximum are one pass, and so is the way back."""
+
+    def forward(self, X, rng=None):
+        b = self.parameters.get("b")
+        if len(X) == 1 or b is None or X.dtype != b.dtype:  # one row is done sooner than a loop is called
+            return super().forward(X)
+        Z = self.multiply(X)
+        LOOPS[Z.dtype].bias_relu(*Z.shape, at(Z), at(b))
+        return Z, (X, Z)
+
+    def backward(self, dA, cache, input_gradient=True):
+        X, A = cache
+        if not suits(dA, A.dtype) or dA.shape != A.shape:
+            return super().backward(dA, cache, input_gradient)
+        LOOPS[A.dtype].relu_backward(A.size, at(dA), at(A))
+        return cpu_layers.Dense.backward(self, dA, X, input_gradient)
+
+
+class CrossEntropy:
+    """Softmax with cross-entropy on labels, row by row."""
+
+    def __init__(self, plain: Any):
+        self.plain = plain
+
+    def labels(self, xp, Z):
+        """Predicted labels, without the detour that NumPy's functions make and its methods do not."""
+        return Z.argmax(axis=1)
+
+    def measure(self, xp, Z, T, c):
+        """The value, dZ (m, k), and the number of right decisions."""
+        if not (T.ndim == 1 and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
+            return self.plain.measure(xp, Z, T, c)
+        loops, E, loss = LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
+        labels, weights, total = at(T), at(c), ctypes.byref(loss)
+        right = loops.less_largest(*Z.shape, at(Z), labels, weights, at(E), total)
+        if right < 0:
+            raise IndexError(f"labels go from 0 to {Z.shape[1] - 1}")
+        np.exp(E, out=E)
+        loops.softmax_less_labels(*Z.shape, at(E), labels, weights, total)
+        return Z.dtype.type(loss.value), E, right
+
+
+class Step:
+    """An optimizer whose step is one loop, with the same numbers bit for bit."""
+
+    def __init__(self, optimizer: Any):
+        self.optimizer, self.step = optimizer, STEPS[type(optimizer).__name__](optimizer)
+
+
+def _sgd(plain):
+    def step(xp, theta, gradient, state, alpha, t, decay=None):
+        vectors = theta.size, at(theta), at(gradient), at(decay)
+        if plain.momentum:
+            LOOPS[theta.dtype].sgd_momentum(*vectors, at(state["u"]), alpha, plain.momentum, plain.nesterov)
+        else:
+            LOOPS[theta.dtype].sgd(*vectors, alpha)
+
+    return step
+
+
+def _momentum(plain):
+    def step(xp, theta, gradient, state, alpha, t, decay=None):
+        LOOPS[theta.dtype].velocity(theta.size, at(theta), at(gradient), at(decay), at(state["v"]), alpha,
+                                    plain.momentum, plain.nesterov)  # fmt: skip
+
+    return step
+
+
+def _rmsprop(plain):
+    def step(xp, theta, gradient, state, alpha, t, decay=None):
+        LOOPS[theta.dtype].rmsprop(theta.size, at(theta), at(gradient), at(decay), at(state["v"]), alpha,
+                                   1.0 - plain.rho, plain.epsilon)  # fmt: skip
+
+    return step
+
+
+def _adam(plain):
+    decoupled = type(plain).__name__ == "AdamW"
+
+    def step(xp, theta, gradient, state, alpha, t, decay=None):
+        loops = LOOPS[theta.dtype]
+        if decoupled and decay is not None:
+            loops.shrink(theta.size, at(theta), at(decay), alpha)
+            decay = None
+        rate, epsilon = plain.folded(alpha, t)
+        loops.adam(theta.size, at(theta), at(gradient), at(decay), at(state["s"]), at(state["r"]), rate,
+                   plain.beta1, plain.beta2, epsilon)  # fmt: skip
+
+    return step
+
+
+STEPS = {"SGD": _sgd, "Momentum": _momentum, "RMSProp": _rmsprop, "Adam": _adam, "AdamHat": _adam, "AdamW": _adam}

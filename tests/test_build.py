@@ -1,0 +1,76 @@
+"""The hook that compiles the loops when the package is built: with a C compiler, and without."""
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+class Interface:
+    """What of hatchling's class the hook uses."""
+
+    def __init__(self, root, target="wheel"):
+        self.root, self.target_name, self.warnings = str(root), target, []
+        self.app = SimpleNamespace(display_warning=self.warnings.append)
+
+
+@pytest.fixture
+def hook(monkeypatch):
+    module = ModuleType("hatchling.builders.hooks.plugin.interface")
+    module.BuildHookInterface = Interface
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    path = ROOT / ".hatch_build.py"
+    if not path.exists():
+        pytest.skip("these tests stand beside an installed package")
+    specification = importlib.util.spec_from_file_location("hatch_build", path)
+    loaded = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+def project(tmp_path, hook):
+    (tmp_path / hook.SOURCE).parent.mkdir(parents=True)
+    shutil.copy(ROOT / hook.SOURCE, tmp_path / hook.SOURCE)
+    return tmp_path
+
+
+def build(hook, project, target="wheel"):
+    loops, data = hook.Loops(project, target), {"artifacts": [], "pure_python": True}
+    loops.initialize("standard", data)
+    return data, loops.warnings
+
+
+def test_with_a_compiler_the_loops_are_part_of_the_wheel(hook, project):
+    if shutil.which(os.environ.get("CC", "cc").split()[0]) is None:
+        pytest.skip("no C compiler")
+    data, warnings = build(hook, project)
+    assert warnings == []
+    assert data["pure_python"] is False
+    assert data["tag"] == f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+    assert data["artifacts"] == [
+        "src/mechanet/backend/cpu_loops_float32.so", "src/mechanet/backend/cpu_loops_float64.so",
+    ]  # fmt: skip
+    for name in data["artifacts"]:
+        assert ctypes.CDLL(str(project / name)).adam
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_without_a_compiler_the_package_is_built_all_the_same(hook, project, compiler, monkeypatch):
+    monkeypatch.setenv("CC", compiler)
+    data, (warning,) = build(hook, project)
+    assert data == {"artifacts": [], "pure_python": True}
+    assert warning.startswith("mechanet is built without its compiled loops, and slower: ")
+    assert compiler in warning
+
+
+def test_a_source_distribution_is_compiled_where_it_is_installed(hook, project):
+    assert build(hook, project, "sdist") == ({"artifacts": [], "pure_python": True}, [])

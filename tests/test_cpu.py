@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -276,18 +277,39 @@ def full_batch(had, **options):
 
 @pytest.mark.usefixtures("loops")
 def test_blocks_side_by_side_give_the_same_sum(monkeypatch):
-    """Eleven blocks, one after the other, and on two and three threads: the same loss and θ up to rounding."""
+    """Eleven blocks, one after the other, and on two and three threads: the same loss and θ bit for bit."""
     monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
     alone, losses = full_batch(1)
     assert alone._twins == []
     for threads in (2, 3):
         net, beside = full_batch(threads)
         assert len(net._twins) == threads - 1
-        np.testing.assert_allclose(beside, losses, rtol=1e-14)
-        np.testing.assert_allclose(net.parameters, alone.parameters, rtol=1e-12)
-        again, repeated = full_batch(threads)
-        assert repeated == beside
-        np.testing.assert_array_equal(again.parameters, net.parameters)
+        assert beside == losses
+        np.testing.assert_array_equal(net.parameters, alone.parameters)
+
+
+def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
+    """Five blocks on three threads give what one thread gives; BLAS has its threads again afterwards."""
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
+    x, y = rng.random((2500, 6)), rng.integers(0, 3, 2500)
+    net = mn.Network([mn.Dense(5), mn.ReLU(), mn.Dense(3)], (6,), dtype="float64", seed=3)
+    net.block_rows = 512
+    found, workers = [], []
+    side_by_side = cpu_threads.side_by_side
+
+    def seen(works, count):
+        workers.append((len(works), count, blas_threads()))
+        return side_by_side(works, count)
+
+    monkeypatch.setattr(cpu_threads, "side_by_side", seen)
+    for had in (1, 3):
+        with threadpoolctl.threadpool_limits(had, "blas"):
+            found.append((net.forward(x), net.evaluate(x, y)))
+            assert blas_threads() == {had}
+    assert workers == [(5, 3, {1})] * 2
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1]
+    np.testing.assert_allclose(found[0][0][-1], net.forward(x[-1:])[0], rtol=1e-12)
 
 
 def test_threads_that_are_named_are_for_blas_alone(monkeypatch):
@@ -302,10 +324,40 @@ def test_an_error_beside_is_raised_and_nothing_warns():
         raise MemoryError("beside")
 
     with pytest.raises(MemoryError, match="does not suffice for blocks"), NUMPY.current("blocks"):
-        cpu_threads.side_by_side([lambda: np.ones(1) / 0, fail])
+        cpu_threads.side_by_side([lambda: np.ones(1) / 0, fail], 2)
     with NUMPY.current("blocks"):
-        results = cpu_threads.side_by_side([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)])
+        results = cpu_threads.side_by_side([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)], 3)
     assert results == [np.inf, -np.inf, np.inf]
+
+
+def test_a_worker_that_is_held_up_holds_up_nobody():
+    """Of five works the first takes as long as the other four: they are done meanwhile, by one other worker."""
+    others = threading.Event()
+    done = []
+
+    def first():
+        assert others.wait(10)
+        return 0
+
+    def other(number):
+        done.append(number)
+        if len(done) == 4:
+            others.set()
+        return number
+
+    works = [first, *(lambda number=number: other(number) for number in (1, 2, 3, 4))]
+    assert cpu_threads.side_by_side(works, 2) == [0, 1, 2, 3, 4]
+
+
+def test_after_an_error_no_new_work_begins():
+    begun = []
+
+    def fail():
+        raise ValueError("here")
+
+    with pytest.raises(ValueError, match="here"):
+        list(cpu_threads.side_by_side([fail, *[lambda: begun.append(1) or time.sleep(0.01)] * 50], 2))
+    assert len(begun) < 50
 
 
 @pytest.mark.usefixtures("loops")

@@ -1,13 +1,12 @@
 """The network: a chain of layers over one flat vector θ of parameters."""
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, network_file, notebook, summary
+from mechanet import blocks, checks, network_file, notebook, summary
 from mechanet.layers import Gather, Layer, chain_shapes
 from mechanet.losses import loss_from
 
@@ -162,7 +161,7 @@ class Network:
             If `x` is not a non-empty batch of rows of `input_shape`, or not of numbers.
         """
         with self.backend.current():
-            return self.backend.like(self._scores(self.check_inputs(x)), x)
+            return self.backend.like(blocks.scores(self, self.check_inputs(x)), x)
 
     def predict(self, x):
         """Labels (n,) for a classification, values (n,) or (n, k) for a regression; see `forward` for errors."""
@@ -175,7 +174,7 @@ class Network:
     def _predict(self, x, rule):
         with self.backend.current(f"blocks of {self.block_rows} rows"):
             X = self.check_inputs(x)
-            Z = self._scores(X)
+            Z = blocks.scores(self, X)
             self.backend.check_scores(Z, X)
             return self.backend.like(rule(self.xp, Z), x)
 
@@ -209,22 +208,14 @@ class Network:
         """`run_both` in blocks of rows, whose losses, right decisions and gradients add up."""
         if T.shape[0] <= self.block_rows:
             return self.run_both(self.backend.asarray(X), T, c, rng, rows)
-        blocks = list(self.blocks(T.shape[0]))
-        # Blocks that draw no masks may run side by side, on networks of the same θ that have a dθ each.
-        workers = self.backend.workers() if rng is None and rows is None else 1
-        networks: list[Network] = [self, *self._with_twins(workers - 1)]
-        works = [
-            functools.partial(network._accumulate, X, T, c, rng, rows, blocks[i::workers])
-            for i, network in enumerate(networks)
-        ]
-        value, right = 0.0, 0
-        for network, part in zip(networks, self.backend.side_by_side(works), strict=True):
-            value, right = value + part[0], _sum(right, part[1])
-            if network is not self:
-                self.gradient += network.gradient
-        return value, right
+        return blocks.accumulate(self, X, T, c, rng, rows)
 
-    def _with_twins(self, count: int) -> list["Network"]:
+    def measure(self, X, T, c) -> tuple[Any, Any]:
+        """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
+        return blocks.measure(self, X, T, c)
+
+    def twins(self, count: int) -> list["Network"]:
+        """Networks of the same θ, each with a dθ of its own, for threads side by side."""
         while len(self._twins) < count:
             twin = object.__new__(type(self))
             vars(twin).update(vars(self))
@@ -232,49 +223,6 @@ class Network:
             twin._assemble(chain_shapes(self.specification, self.input_shape)[0])
             self._twins.append(twin)
         return self._twins[:count]
-
-    def _accumulate(self, X, T, c, rng, rows, blocks) -> tuple[Any, Any]:
-        """`run_both` of some blocks, one after the other."""
-        value, right, total = 0.0, 0, self.xp.zeros_like(self.gradient)
-        moved = self.backend.stream(X, blocks) if rows is None else None
-        for block in blocks:
-            X_block, taken = (X, rows[block]) if moved is None else (next(moved), None)
-            part = self.run_both(X_block, T[block, ...], c[block], rng, taken)
-            value, right = value + part[0], _sum(right, part[1])
-            total += self.gradient
-        self.gradient[...] = total
-        return value, right
-
-    def measure(self, X, T, c) -> tuple[Any, Any]:
-        """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
-
-        def measure(size):
-            value, right = 0.0, 0
-            for block, Z in self._in_blocks(X, size):
-                part, _, right_part = self.run_loss(self.xp, Z, T[block, ...], c[block])
-                value, right = value + part, _sum(right, right_part)
-            return value, right
-
-        return mechanet.backend.in_blocks(measure, min(self.block_rows, X.shape[0]))
-
-    def _scores(self, X):
-        if X.shape[0] == 1:
-            return self.run(self.backend.asarray(X))[0]
-
-        def scores(size):
-            if X.shape[0] <= size:
-                return self.run(self.backend.asarray(X))[0]
-            gathered = self.backend.zeros((X.shape[0], *self.output_shape), self._dtype)
-            for block, Z in self._in_blocks(X, size):
-                gathered[block, ...] = Z
-            return gathered
-
-        return mechanet.backend.in_blocks(scores, min(self.block_rows, X.shape[0]))
-
-    def _in_blocks(self, X, size: int) -> Iterator[tuple[slice, Any]]:
-        blocks = list(self.blocks(X.shape[0], size))
-        for block, X_block in zip(blocks, self.backend.stream(X, blocks), strict=True):
-            yield block, self.run(X_block)[0]
 
     def blocks(self, rows: int, size: int | None = None) -> Iterator[slice]:
         """Slices of at most `size` rows, or `block_rows`."""
@@ -398,10 +346,6 @@ def _rebuild(kind, options, theta) -> Network:
     with network.backend.current():
         network.parameters[...] = network.backend.asarray(theta)
     return network
-
-
-def _sum(right, part):
-    return None if part is None else right + part
 
 
 def _check_layers(layers) -> Iterator[Layer]:

@@ -141,9 +141,9 @@ class Backend:
         """How many pieces of work are best done side by side, inside `threads`."""
         return 1
 
-    def side_by_side(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        """The results of the `works`, as many as `workers` said."""
-        return [work() for work in works]
+    def side_by_side(self, works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+        """The results of the `works` in their order, done by as many `workers`."""
+        return (work() for work in works)
 
     def matmul(self, A: Any, B: Any, out: Any) -> None:
         """out ← A B."""
@@ -228,8 +228,8 @@ class NumpyBackend(OutBackend):
     def workers(self) -> int:
         return cpu_threads.WORKERS.get()
 
-    def side_by_side(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
-        return cpu_threads.side_by_side(works)
+    def side_by_side(self, works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+        return cpu_threads.side_by_side(works, workers)
 
 
 def in_blocks(work: Callable[[int], Any], rows: int) -> Any:

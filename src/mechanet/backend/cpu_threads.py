@@ -4,7 +4,8 @@ import contextlib
 import contextvars
 import functools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 WORK_OF_A_THREAD = 6e8  # operations of one product that are worth a thread of their own
@@ -49,8 +50,9 @@ def limited(threads: int | str | None, network: Any, rows: int | None) -> Iterat
     weights = max((view.size for layer in network.layers for view in layer.parameters.values()), default=0)
     work = 2.0 * weights * min(rows or network.block_rows, network.block_rows)
     had = max((pool["num_threads"] for pool in blas().info()), default=1)
-    count = threads_for(work, had) if threads == "auto" else int(threads)
-    free = max(1, min(had, cores()) // count) if threads == "auto" else 1
+    may_have = had * WORKERS.get()  # more than one worker: an outer block took the rest from BLAS
+    count = threads_for(work, may_have) if threads == "auto" else int(threads)
+    free = max(1, min(may_have, cores()) // count) if threads == "auto" else 1
     before = WORKERS.set(free)
     try:
         with contextlib.nullcontext() if count == had else blas().limit(limits=count):
@@ -59,12 +61,34 @@ def limited(threads: int | str | None, network: Any, rows: int | None) -> Iterat
         WORKERS.reset(before)
 
 
-def side_by_side(works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """The results of the `works`: the first done here, each other in a thread of its own, in the same context."""
-    if len(works) == 1:
-        return [works[0]()]
+def side_by_side(works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+    """The results of the `works`, in their order.
+
+    One worker does them here, one after the other; more take the next that waits whenever they are ready, so that
+    none waits for one whose core is busy with something else. Each is a thread in the same context.
+    """
+    if workers == 1:
+        return (work() for work in works)
     from concurrent.futures import ThreadPoolExecutor  # on first use, for the sake of the import
 
-    with ThreadPoolExecutor(len(works) - 1) as pool:
-        others = [pool.submit(contextvars.copy_context().run, work) for work in works[1:]]
-        return [works[0](), *(other.result() for other in others)]
+    waiting: deque = deque(enumerate(works))
+    results: list[Any] = [None] * len(works)
+
+    def work() -> None:
+        while True:
+            try:
+                number, next_work = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                results[number] = next_work()
+            except BaseException:
+                waiting.clear()
+                raise
+
+    with ThreadPoolExecutor(workers - 1) as pool:
+        others = [pool.submit(contextvars.copy_context().run, work) for _ in range(workers - 1)]
+        work()
+        for other in others:
+            other.result()
+    return results

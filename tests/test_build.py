@@ -4,6 +4,7 @@ import ctypes
 import importlib.util
 import os
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -74,3 +75,32 @@ def test_without_a_compiler_the_package_is_built_all_the_same(hook, project, com
 
 def test_a_source_distribution_is_compiled_where_it_is_installed(hook, project):
     assert build(hook, project, "sdist") == ({"artifacts": [], "pure_python": True}, [])
+
+
+@pytest.mark.slow
+def test_the_loops_stay_within_their_arrays(hook, tmp_path):
+    """The tests that run them, once more with GCC's sanitizers of addresses and of undefined behaviour."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc")
+    for name in ("tests", "conftest.py", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    source = tmp_path / hook.SOURCE
+    for real, name in (("float", "float32"), ("double", "float64")):
+        subprocess.run(
+            ["gcc", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fPIC", "-shared",
+             "-ffp-contract=off", f"-Dreal={real}", source, "-o", source.with_name(f"cpu_loops_{name}.so"), "-lm"],
+            check=True,
+        )  # fmt: skip
+    found = (
+        subprocess.check_output(["gcc", f"-print-file-name={name}.so"], text=True).strip()
+        for name in ("libasan", "libubsan")
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
+         "tests/test_cpu.py", "tests/test_network.py", "tests/test_training.py"],
+        cwd=tmp_path, env={**os.environ, "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "passed" in done.stdout

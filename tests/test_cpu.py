@@ -468,6 +468,27 @@ def test_nan_goes_through_relu():
     assert np.isnan(A).all()
 
 
+@built
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (2, 7), (33, 65), (128, 10)])
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+def test_the_loops_of_relu_are_the_plain_lines_bit_for_bit(m, n, bias, dtype, rng):
+    net = mn.Network([mn.Dense(n, bias=bias), mn.ReLU(), mn.Dense(1)], (3,), dtype=dtype)
+    step, dense, relu = net._steps[1], *net.layers[:2]
+    if bias:
+        dense.b[...] = rng.standard_normal(n)
+    X, dA = rng.standard_normal((m, 3)).astype(dtype), rng.standard_normal((m, n)).astype(dtype)
+    A, cache = step.forward(X)
+    Z, _ = dense.forward(X)
+    plain, plain_cache = relu.forward(Z)
+    np.testing.assert_array_equal(A, plain)
+    dZ = relu.backward(dA.copy(), plain_cache)
+    step.backward(dA, cache)
+    np.testing.assert_array_equal(dA, dZ)
+    if bias and m > 1:
+        np.testing.assert_array_equal(dense.db, np.add.reduce(dZ, axis=0))
+
+
 def test_an_optimizer_of_your_own_has_no_loop():
     class Mine(mn.Adam):
         pass

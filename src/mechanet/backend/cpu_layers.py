@@ -86,13 +86,17 @@ class Dense:
         return Z, X
 
     def backward(self, dZ, cache, input_gradient=True):
-        X, plain = cache, self.plain
+        if self.plain.bias:
+            self.plain.backend.sum_rows(dZ, out=self.plain.db)
+        return self.multiply_back(dZ, cache, input_gradient)
+
+    def multiply_back(self, dZ, X, input_gradient):
+        """dW ← Xᵀ dZ; dX"""
+        plain = self.plain
         if self.narrow and len(X) >= 32 and avx512():
             gradient(X, dZ, plain.dW)
         else:
             plain.backend.matmul(X.T, dZ, out=plain.dW)
-        if plain.bias:
-            plain.backend.sum_rows(dZ, out=plain.db)
         if not input_gradient:
             return None
         # (m, n_out) -> (m, n_in); of one column BLAS makes a long way

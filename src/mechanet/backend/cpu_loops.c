@@ -110,9 +110,15 @@ EACH_WIDTH void bias_relu(int64_t m, int64_t n, real *restrict Z, const real *re
     }
 }
 
-/* dA ← dA where A > 0, else 0; for n numbers */
-EACH_WIDTH void relu_backward(int64_t n, real *restrict dA, const real *restrict A) {
-  for (int64_t i = 0; i < n; i++) dA[i] *= A[i] > 0 ? (real)1 : (real)0;
+/* dA ← dZ, which is dA where A > 0 and else 0; db ← Σ_rows dZ, unless it is NULL */
+EACH_WIDTH void relu_backward(int64_t m, int64_t n, real *restrict dA, const real *restrict A, real *restrict db) {
+  for (int64_t j = 0; db && j < n; j++) db[j] = 0;
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) {
+      real dZ = dA[i * n + j] * (A[i * n + j] > 0 ? (real)1 : (real)0);
+      dA[i * n + j] = dZ;
+      if (db) db[j] += dZ;
+    }
 }
 
 /* ---- softmax with cross-entropy, for scores Z (m, k), labels T (m,) and weights c (m,): NumPy's exp, which takes

@@ -25,7 +25,7 @@ SIGNATURES = {
     "adam": "nppppprrrr",
     "shrink": "nppr",
     "bias_relu": "nnpp",
-    "relu_backward": "npp",
+    "relu_backward": "nnppp",
     "gathered_rows": "nnnppp n",
     "scaled_rows": "nnnpprp n",
     "less_largest": "nnppppp n",
@@ -119,11 +119,11 @@ class DenseReLU(cpu_layers.DenseReLU):
         return Z, (X, Z)
 
     def backward(self, dA, cache, input_gradient=True):
-        X, A = cache
-        if not suits(dA, A.dtype) or dA.shape != A.shape:
+        (X, A), dtype = cache, self.plain.W.dtype
+        if not (suits(dA, dtype) and suits(A, dtype) and dA.shape == A.shape):
             return super().backward(dA, cache, input_gradient)
-        LOOPS[A.dtype].relu_backward(A.size, at(dA), at(A))
-        return cpu_layers.Dense.backward(self, dA, X, input_gradient)
+        LOOPS[A.dtype].relu_backward(*A.shape, at(dA), at(A), at(self.plain.db if self.plain.bias else None))
+        return self.multiply_back(dA, X, input_gradient)
 
 
 class CrossEntropy:

@@ -12,8 +12,23 @@ report.py     the Markdown table, the JSON and the machine
 chart.py      the pictures
 """
 
+import os
 import sys
 from pathlib import Path
 
 # What is measured is the working tree beside this folder, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+
+# They hold OpenBLAS, and so NumPy and scikit-learn but not JAX and PyTorch, to the kernels of another processor.
+_HOLD_BACK = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def held_back() -> dict[str, str]:
+    """What of the environment is set aside, so that every library runs the kernels of its own choice."""
+    return {name: os.environ[name] for name in _HOLD_BACK if name in os.environ}
+
+
+def let_go() -> None:
+    """Set it aside in this process, before NumPy is loaded."""
+    for name in held_back():
+        del os.environ[name]

@@ -10,6 +10,9 @@ The fastest of each tells what a quiet machine would show, for a busy one takes 
 
 import os
 
+from . import let_go
+
+let_go()
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_name] = "1"
 
@@ -34,7 +37,10 @@ from .data import mnist  # noqa: E402
 
 def conditions() -> str:
     """The versions and thread counts that figures hold for."""
-    pools = ", ".join(f"{pool['internal_api']} {pool['num_threads']} thread(s)" for pool in threadpool_info())
+    pools = ", ".join(
+        f"{pool['internal_api']} {pool.get('architecture', '')} {pool['num_threads']} thread(s)"
+        for pool in threadpool_info()
+    )
     return (
         f"mechanet {mechanet.__version__}, scikit-learn {sklearn.__version__}, NumPy {np.__version__}, "
         f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores; {pools}"

@@ -8,6 +8,11 @@ FOLDER holds MNIST's IDX files or Kaggle's train.csv; without it the bundled dig
 BLAS threads.
 """
 
+from . import let_go
+
+let_go()
+
+# ruff: noqa: E402
 import time
 from statistics import median
 from types import SimpleNamespace
@@ -53,7 +58,9 @@ def main(
                 for _ in range(iterations):
                     step()
                 times[name].append((time.perf_counter() - started) / iterations)
-    print(f"{data.name}, {len(data.train.x) - 1000:,} rows, {threads} BLAS threads, NumPy {np.__version__}")
+    pools = threadpoolctl.threadpool_info()
+    blas = ", ".join(f"{pool['internal_api']} {pool.get('architecture', '')}: {threads} threads" for pool in pools)
+    print(f"{data.name}, {len(data.train.x) - 1000:,} rows, NumPy {np.__version__}, {blas}")
     for name, taken in times.items():
         print(f"{name:18} {1e3 * median(taken):7.1f} ms an iteration, {1e3 * min(taken):7.1f} at best")
     pairs = [slow / fast for fast, slow in zip(*times.values(), strict=True)]

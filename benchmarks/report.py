@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from statistics import median, quantiles
 
+from . import held_back
 from .rounds import Result
 
 OWN = ("mechanet", "mechanet-numpy")
@@ -25,6 +26,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
+        **{f"set aside: {name}": value for name, value in held_back().items()},
     }
 
 

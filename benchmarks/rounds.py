@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from . import held_back
 from .cases import Case
 from .peers import Peer
 
@@ -39,7 +40,8 @@ def cores(count: int) -> list[int]:
 def variables(threads: int) -> dict[str, str]:
     """The environment of a worker: thread counts, and where mechanet's source lies if not installed."""
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "PYTHONPATH": path}
+    environment = {name: value for name, value in os.environ.items() if name not in held_back()}
+    return {**environment, **dict.fromkeys(_THREAD_VARIABLES, str(threads)), "PYTHONPATH": path}
 
 
 class Worker:

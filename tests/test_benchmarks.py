@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+import benchmarks
 from benchmarks import data, memory, report, rounds
 from benchmarks.cases import CASES, Case, quick
 from benchmarks.peers import PEERS, floor
@@ -15,6 +16,18 @@ FULL_BATCH = [
     Case("adam", "", (20, 16, 8, 10), 300, batch=None),
     Case("regression", "", (20, 16, 1), 300, batch=None),
 ]
+
+
+def test_what_holds_blas_back_is_set_aside_and_said(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("OPENBLAS_L2_SIZE", "512")
+    given = rounds.variables(1)
+    assert "OPENBLAS_CORETYPE" not in given
+    assert "OPENBLAS_L2_SIZE" not in given
+    assert given["OPENBLAS_NUM_THREADS"] == "1"
+    assert report.machine()["set aside: OPENBLAS_CORETYPE"] == "Haswell"
+    benchmarks.let_go()
+    assert "OPENBLAS_CORETYPE" not in os.environ
 
 
 def peer_named(name):

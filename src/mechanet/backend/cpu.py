@@ -80,8 +80,11 @@ class InParts:
 
 
 def sum_rows(A: np.ndarray, out: np.ndarray) -> None:
-    """out ← Σ_rows A, as the product 1ᵀ A: several times faster than NumPy's own sum along the first axis."""
-    np.matmul(_ones(A.shape[0], A.dtype), A, out=out)
+    """out ← Σ_rows A, by a loop, or as the product 1ᵀ A: faster than NumPy's own sum along the first axis."""
+    if cpu_loops.LOOPS and cpu_loops.suits(A, out.dtype):
+        cpu_loops.LOOPS[A.dtype].sum_rows(*A.shape, cpu_loops.at(A), cpu_loops.at(out))
+    else:
+        np.matmul(_ones(A.shape[0], A.dtype), A, out=out)
 
 
 @functools.lru_cache(maxsize=16)

@@ -110,6 +110,13 @@ EACH_WIDTH void bias_relu(int64_t m, int64_t n, real *restrict Z, const real *re
     }
 }
 
+/* db ← Σ_rows dZ, one row after another */
+EACH_WIDTH void sum_rows(int64_t m, int64_t n, const real *restrict dZ, real *restrict db) {
+  for (int64_t j = 0; j < n; j++) db[j] = 0;
+  for (int64_t i = 0; i < m; i++)
+    for (int64_t j = 0; j < n; j++) db[j] += dZ[i * n + j];
+}
+
 /* dA ← dZ, which is dA where A > 0 and else 0; db ← Σ_rows dZ, unless it is NULL */
 EACH_WIDTH void relu_backward(int64_t m, int64_t n, real *restrict dA, const real *restrict A, real *restrict db) {
   for (int64_t j = 0; db && j < n; j++) db[j] = 0;

@@ -25,6 +25,7 @@ SIGNATURES = {
     "adam": "nppppprrrr",
     "shrink": "nppr",
     "bias_relu": "nnpp",
+    "sum_rows": "nnpp",
     "relu_backward": "nnppp",
     "gathered_rows": "nnnppp n",
     "scaled_rows": "nnnpprp n",

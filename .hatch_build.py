@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sysconfig
+import zlib
 from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
@@ -16,10 +17,14 @@ class Loops(BuildHookInterface):
     def initialize(self, version, build_data):
         if self.target_name != "wheel":
             return
+        folder = Path(self.root, SOURCE.parent)
+        for old in folder.glob("cpu_loops_*.so"):
+            old.unlink()
+        text = zlib.crc32(Path(self.root, SOURCE).read_bytes())  # loops of another text are not loaded
         compiler = os.environ.get("CC", "cc").split()
         made = []
         for real, name in (("float", "float32"), ("double", "float64")):
-            library = SOURCE.with_name(f"cpu_loops_{name}.so")
+            library = SOURCE.with_name(f"cpu_loops_{text:08x}_{name}.so")
             command = [*compiler, *FLAGS, f"-Dreal={real}", str(SOURCE), "-o", str(library), "-lm"]
             try:
                 subprocess.run(command, cwd=self.root, check=True)

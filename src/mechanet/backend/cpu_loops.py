@@ -7,6 +7,7 @@ They are there where the package was built with a C compiler. This file adds spe
 import contextlib
 import ctypes
 import math
+import zlib
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,8 +36,9 @@ SIGNATURES = {
 
 
 def _load(dtype: str, number: Any) -> ctypes.CDLL:
-    """The loops for numbers of type `dtype`; OSError where they were not built."""
-    library = ctypes.CDLL(str(Path(__file__).with_name(f"cpu_loops_{dtype}.so")))
+    """The loops for numbers of type `dtype`; OSError where they were not built, or from another text than this."""
+    source = Path(__file__).with_suffix(".c")
+    library = ctypes.CDLL(str(source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{dtype}.so")))
     kinds = {"n": ctypes.c_int64, "p": ctypes.c_void_p, "r": number, "b": ctypes.c_int}
     for name, signature in SIGNATURES.items():
         arguments, _, result = signature.partition(" ")
@@ -59,13 +61,14 @@ def at(array: np.ndarray | None) -> Any:
         return None
     try:
         return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
-    except TypeError:  # read-only
+    except (TypeError, ValueError):  # read-only, or empty
         return array.ctypes.data
 
 
 def suits(array: np.ndarray, dtype: Any) -> bool:
     """Whether a loop for `dtype` may run over the array as it lies."""
-    return array.dtype == dtype and array.flags.c_contiguous
+    flags = array.flags
+    return array.dtype == dtype and flags.c_contiguous and flags.aligned
 
 
 class Rows:
@@ -84,7 +87,7 @@ class Rows:
         is_bytes = whole.dtype == np.uint8
         if not (is_bytes or (self.long and rows is not None and whole.dtype == self.dtype)):
             return self.plain.forward(X)
-        if not (whole.flags.c_contiguous and (rows is None or suits(rows, np.int64))):
+        if not (suits(whole, whole.dtype) and (rows is None or suits(rows, np.int64))):
             return self.plain.forward(X)
         m = len(whole if rows is None else rows)
         A = np.empty((m, *whole.shape[1:]), self.dtype)

@@ -53,7 +53,7 @@ MAY_NAME_CUPY = {"backend", "cuda_kernels"}
 LONGEST = 350
 LONGER = {
     "cuda_kernels.py": (510, "one file, so that it can be left out; a third of it is CUDA C"),
-    "network.py": (365, "the chain and all its doors; half of it is the documentation of the public face"),
+    "network.py": (370, "the chain and all its doors; half of it is the documentation of the public face"),
 }
 
 OPTIONAL = (

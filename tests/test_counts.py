@@ -162,3 +162,18 @@ def test_the_counter_counts(monkeypatch):
     assert counting.calls == {"matmul": 2, "iadd": 1, "sum": 1}
     assert counting.read_backs == {"float": 1}
     assert np.asarray(x).sum() == 4
+
+
+def test_a_prediction_keeps_nothing_of_the_layers_it_has_passed():
+    """Ten layers of a megabyte each: three are alive at once, where training keeps them all."""
+    net = mn.Network([layer for _ in range(10) for layer in (mn.Dense(512), mn.Tanh())] + [mn.Dense(2)], (512,))
+    net.block_rows, x = 512, np.zeros((512, 512), "float32")
+    peaks = []
+    for work in (net.forward, net.run):
+        work(x)
+        tracemalloc.start()
+        work(x)
+        peaks.append(tracemalloc.get_traced_memory()[1] / x.nbytes)
+        tracemalloc.stop()
+    assert peaks[0] < 3.1
+    assert peaks[1] > 9

@@ -56,7 +56,7 @@ def measure(network, X, T, c) -> tuple[Any, Any]:
     """The loss and the number of right decisions over checked rows, both 0-d on the device."""
 
     def of_block(block, X_block):
-        value, _, right = network.run_loss(network.xp, network.run(X_block)[0], T[block, ...], c[block])
+        value, _, right = network.run_loss(network.xp, network.infer(X_block), T[block, ...], c[block])
         return value, right
 
     def of_blocks(size):
@@ -71,15 +71,15 @@ def measure(network, X, T, c) -> tuple[Any, Any]:
 def scores(network, X) -> Any:
     """Raw scores Z (n, k)."""
     if X.shape[0] == 1:
-        return network.run(network.backend.asarray(X))[0]
+        return network.infer(network.backend.asarray(X))
 
     def of_blocks(size):
         if X.shape[0] <= size:
-            return network.run(network.backend.asarray(X))[0]
+            return network.infer(network.backend.asarray(X))
         Z = network.backend.zeros((X.shape[0], *network.output_shape), network.parameters.dtype)
 
         def of_block(block, X_block):
-            Z[block, ...] = network.run(X_block)[0]
+            Z[block, ...] = network.infer(X_block)
 
         for _ in _each(network, X, size, of_block):
             pass

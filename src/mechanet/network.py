@@ -129,6 +129,13 @@ class Network:
             caches.append(cache)
         return A, caches
 
+    def infer(self, X) -> Any:
+        """`run` for predictions: Z (m, k) alone, and nothing kept on the way."""
+        A: Any = (X, None)
+        for step in self._steps:
+            A, _ = step.forward(A, None)
+        return A
+
     def run_back(self, dZ, caches, input_gradient: bool = False):
         """Backward: fill `gradient` from dZ (m, k); return dX with `input_gradient`.
 

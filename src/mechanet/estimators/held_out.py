@@ -36,7 +36,7 @@ class HeldOut:
         with network.backend.current():
             loss, parts = 0.0, []
             for block in network.blocks(self.X.shape[0]):
-                Z, _ = network.run(network.backend.asarray(self.X[block, ...]))
+                Z = network.infer(network.backend.asarray(self.X[block, ...]))
                 loss = loss + network.loss(network.xp, Z, self.T[block, ...], self.c[block])[0]
                 parts.append(network.loss.labels(network.xp, Z))
             predictions = network.backend.to_host(network.xp.concat(parts, axis=0))

@@ -494,6 +494,21 @@ def test_the_loops_of_relu_are_the_plain_lines_bit_for_bit(m, n, bias, dtype, rn
         np.testing.assert_array_equal(dense.db, in_order)
 
 
+@built
+def test_loops_are_not_run_over_what_does_not_fit():
+    theta, long = np.ones(4), np.ones(5)
+    step = cpu.fused(mn.SGD(0.1)).step
+    with pytest.raises(ValueError, match="a step on 4 float64 expects vectors like that. Received: 5 float64."):
+        step(np, theta, long, {}, 0.1, 1)
+    with pytest.raises(ValueError, match="Received: 4 float32."):
+        step(np, theta, np.ones(4, "float32"), {}, 0.1, 1)
+    with pytest.raises(ValueError, match="a loop expects an array whose numbers lie one after another"):
+        step(np, theta, np.ones(8)[::2], {}, 0.1, 1)
+    loss = cpu.fused(CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
+    with pytest.raises(ValueError, match="shape|broadcast"):
+        loss.measure(np, np.zeros((4, 3)), np.array([0, 1]), np.full(4, 0.25))
+
+
 def test_an_optimizer_of_your_own_has_no_loop():
     class Mine(mn.Adam):
         pass

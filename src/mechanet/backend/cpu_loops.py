@@ -62,6 +62,8 @@ def at(array: np.ndarray | None) -> Any:
     try:
         return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
     except (TypeError, ValueError):  # read-only, or empty
+        if not array.flags.c_contiguous:
+            raise ValueError("a loop expects an array whose numbers lie one after another") from None
         return array.ctypes.data
 
 
@@ -142,7 +144,8 @@ class CrossEntropy:
 
     def measure(self, xp, Z, T, c):
         """The value, dZ (m, k), and the number of right decisions."""
-        if not (T.ndim == 1 and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
+        fit = T.shape == c.shape == Z.shape[:1]
+        if not (fit and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
             return self.plain.measure(xp, Z, T, c)
         loops, E, loss = LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
         labels, weights, total = at(T), at(c), ctypes.byref(loss)
@@ -161,29 +164,39 @@ class Step:
         self.optimizer, self.step = optimizer, STEPS[type(optimizer).__name__](optimizer)
 
 
+def _vectors(theta, *others) -> tuple:
+    """The first arguments of an optimizer's loop: how many numbers there are, and where the vectors lie."""
+    for vector in others:
+        if vector is not None and (vector.shape != theta.shape or vector.dtype != theta.dtype):
+            raise ValueError(f"a step on {theta.size} {theta.dtype} expects vectors like that. Received: "
+                             f"{vector.size} {vector.dtype}.")  # fmt: skip
+    return theta.size, at(theta), *map(at, others)
+
+
 def _sgd(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
-        vectors = theta.size, at(theta), at(gradient), at(decay)
+        loops = LOOPS[theta.dtype]
         if plain.momentum:
-            LOOPS[theta.dtype].sgd_momentum(*vectors, at(state["u"]), alpha, plain.momentum, plain.nesterov)
+            vectors = _vectors(theta, gradient, decay, state["u"])
+            loops.sgd_momentum(*vectors, alpha, plain.momentum, plain.nesterov)
         else:
-            LOOPS[theta.dtype].sgd(*vectors, alpha)
+            loops.sgd(*_vectors(theta, gradient, decay), alpha)
 
     return step
 
 
 def _momentum(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
-        LOOPS[theta.dtype].velocity(theta.size, at(theta), at(gradient), at(decay), at(state["v"]), alpha,
-                                    plain.momentum, plain.nesterov)  # fmt: skip
+        vectors = _vectors(theta, gradient, decay, state["v"])
+        LOOPS[theta.dtype].velocity(*vectors, alpha, plain.momentum, plain.nesterov)
 
     return step
 
 
 def _rmsprop(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
-        LOOPS[theta.dtype].rmsprop(theta.size, at(theta), at(gradient), at(decay), at(state["v"]), alpha,
-                                   1.0 - plain.rho, plain.epsilon)  # fmt: skip
+        vectors = _vectors(theta, gradient, decay, state["v"])
+        LOOPS[theta.dtype].rmsprop(*vectors, alpha, 1.0 - plain.rho, plain.epsilon)
 
     return step
 
@@ -194,11 +207,11 @@ def _adam(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
         loops = LOOPS[theta.dtype]
         if decoupled and decay is not None:
-            loops.shrink(theta.size, at(theta), at(decay), alpha)
+            loops.shrink(*_vectors(theta, decay), alpha)
             decay = None
         rate, epsilon = plain.folded(alpha, t)
-        loops.adam(theta.size, at(theta), at(gradient), at(decay), at(state["s"]), at(state["r"]), rate,
-                   plain.beta1, plain.beta2, epsilon)  # fmt: skip
+        vectors = _vectors(theta, gradient, decay, state["s"], state["r"])
+        loops.adam(*vectors, rate, plain.beta1, plain.beta2, epsilon)
 
     return step
 

@@ -66,6 +66,18 @@ def test_with_a_compiler_the_loops_are_part_of_the_wheel(hook, project):
         assert ctypes.CDLL(str(project / name)).adam
 
 
+def test_a_compiler_that_knows_one_width_of_register_makes_the_loops_too(hook, project, monkeypatch):
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    simple = project / "simple-cc"
+    simple.write_text('#!/bin/sh\ncase "$*" in *-DEACH_WIDTH=*) exec cc "$@";; esac\nexit 1\n')
+    simple.chmod(0o755)
+    monkeypatch.setenv("CC", str(simple))
+    data, warnings = build(hook, project)
+    assert warnings == []
+    assert ctypes.CDLL(str(project / data["artifacts"][0])).adam
+
+
 def test_loops_of_another_text_are_neither_kept_nor_loaded(hook, project, monkeypatch):
     """After a change of the source, until it is built again, NumPy does everything."""
     if shutil.which(os.environ.get("CC", "cc").split()[0]) is None:

@@ -87,7 +87,7 @@ class Rows:
     def forward(self, X, rng=None):
         whole, rows = X
         is_bytes = whole.dtype == np.uint8
-        if not (is_bytes or (self.long and rows is not None and whole.dtype == self.dtype)):
+        if not is_bytes and (rows is None or not self.long or whole.dtype != self.dtype):
             return self.plain.forward(X)
         if not (suits(whole, whole.dtype) and (rows is None or suits(rows, np.int64))):
             return self.plain.forward(X)
@@ -117,11 +117,10 @@ class DenseReLU(cpu_layers.DenseReLU):
     """A = max(X W + b, 0), where the bias and the maximum are one pass, and so is the way back."""
 
     def forward(self, X, rng=None):
-        b = self.parameters.get("b")
-        if len(X) == 1 or b is None or X.dtype != b.dtype:  # one row is done sooner than a loop is called
-            return super().forward(X)
+        if len(X) == 1 or X.dtype != self.plain.W.dtype or not self.plain.bias:
+            return super().forward(X)  # one row is done sooner than a loop is called
         Z = self.multiply(X)
-        LOOPS[Z.dtype].bias_relu(*Z.shape, at(Z), at(b))
+        LOOPS[Z.dtype].bias_relu(*Z.shape, at(Z), at(self.plain.b))
         return Z, (X, Z)
 
     def backward(self, dA, cache, input_gradient=True):

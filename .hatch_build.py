@@ -11,7 +11,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 SOURCE = Path("src/mechanet/backend/cpu_loops.c")
 # No fused multiply-add: the loops give NumPy's numbers bit for bit.
 FLAGS = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared"]
-ONE_WIDTH = ["-DEACH_WIDTH="]  # for compilers that cannot make a function for several processors
 
 
 class Loops(BuildHookInterface):
@@ -35,6 +34,5 @@ class Loops(BuildHookInterface):
         library = str(SOURCE.with_name(f"cpu_loops_{text:08x}_{name}.so"))
         compiler = os.environ.get("CC", "cc").split()
         command = [*compiler, *FLAGS, f"-Dreal={real}", str(SOURCE), "-o", library, "-lm"]
-        if subprocess.run(command, cwd=self.root).returncode:
-            subprocess.run([*command, *ONE_WIDTH], cwd=self.root, check=True)
+        subprocess.run(command, cwd=self.root, check=True)
         return library

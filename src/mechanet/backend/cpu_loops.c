@@ -9,13 +9,14 @@
 #include <string.h>
 #include <tgmath.h>
 
-/* One function for each width of register, the widest that the processor has is taken when the file is loaded. */
-#ifndef EACH_WIDTH
-#if defined(__GNUC__) && defined(__x86_64__) && defined(__GLIBC__)
+/* One function for each width of register; the widest that the processor has is taken when the file is loaded.
+   Where that cannot be had, NumPy is faster, which brings its own. */
+#if !defined(__x86_64__)
+#define EACH_WIDTH
+#elif defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
 #define EACH_WIDTH __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
-#define EACH_WIDTH
-#endif
+#error "on x86-64 the loops take GCC, and glibc"
 #endif
 
 /* ---- optimizers: θ, dθ and their state, n numbers each */

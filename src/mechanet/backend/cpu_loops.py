@@ -36,7 +36,10 @@ SIGNATURES = {
 
 
 def _load(dtype: str, number: Any) -> ctypes.CDLL:
-    """The loops for numbers of type `dtype`; OSError where they were not built, or from another text than this."""
+    """The loops for numbers of type `dtype`.
+
+    OSError where they were not built, or from another text than this; AttributeError where one is missing.
+    """
     source = Path(__file__).with_suffix(".c")
     library = ctypes.CDLL(str(source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{dtype}.so")))
     kinds = {"n": ctypes.c_int64, "p": ctypes.c_void_p, "r": number, "b": ctypes.c_int}
@@ -50,9 +53,11 @@ def _load(dtype: str, number: Any) -> ctypes.CDLL:
 
 LOOPS: dict[Any, ctypes.CDLL] = {}
 Byte: Any = ctypes.c_char
-with contextlib.suppress(OSError):
-    LOOPS[np.dtype("float32")] = _load("float32", ctypes.c_float)
-    LOOPS[np.dtype("float64")] = _load("float64", ctypes.c_double)
+with contextlib.suppress(OSError, AttributeError):
+    LOOPS |= {
+        np.dtype("float32"): _load("float32", ctypes.c_float),
+        np.dtype("float64"): _load("float64", ctypes.c_double),
+    }
 
 
 def at(array: np.ndarray | None) -> Any:

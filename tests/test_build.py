@@ -19,6 +19,10 @@ from mechanet.backend import cpu_loops
 ROOT = Path(__file__).parent.parent
 
 
+HAS_COMPILER = shutil.which(os.environ.get("CC", "cc").split()[0]) is not None
+needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler")
+
+
 class Interface:
     """What of hatchling's class the hook uses."""
 
@@ -54,9 +58,8 @@ def build(hook, project, target="wheel"):
     return data, loops.warnings
 
 
+@needs_compiler
 def test_with_a_compiler_the_loops_are_part_of_the_wheel(hook, project):
-    if shutil.which(os.environ.get("CC", "cc").split()[0]) is None:
-        pytest.skip("no C compiler")
     data, warnings = build(hook, project)
     assert warnings == []
     assert data["pure_python"] is False
@@ -68,19 +71,19 @@ def test_with_a_compiler_the_loops_are_part_of_the_wheel(hook, project):
         assert ctypes.CDLL(str(project / name)).adam
 
 
+@needs_compiler
 def test_a_compiler_whose_loops_would_be_slower_than_numpy_makes_none(hook, project, monkeypatch):
-    if shutil.which("cc") is None or platform.machine() != "x86_64":
-        pytest.skip("no C compiler for x86-64")
+    if platform.machine() != "x86_64":
+        pytest.skip("of x86-64")
     monkeypatch.setenv("CC", "cc -D__clang__")
     data, warnings = build(hook, project)
     assert len(warnings) == 1
     assert data["pure_python"]
 
 
+@needs_compiler
 def test_loops_of_another_text_are_neither_kept_nor_loaded(hook, project, monkeypatch):
     """After a change of the source, until it is built again, NumPy does everything."""
-    if shutil.which(os.environ.get("CC", "cc").split()[0]) is None:
-        pytest.skip("no C compiler")
     (project / hook.SOURCE.with_name("cpu_loops_00000000_float32.so")).write_text("old")
     first, _ = build(hook, project)[0]["artifacts"]
     assert not (project / hook.SOURCE.with_name("cpu_loops_00000000_float32.so")).exists()
@@ -113,10 +116,11 @@ def test_libraries_that_lack_a_loop_or_are_none_are_not_loaded(hook, project):
     for name in ("float32", "float64"):
         (folder / f"cpu_loops_{text:08x}_{name}.so").write_text("no library")
     assert "without compiled loops" in python(code, project)
-    if shutil.which("cc"):
+    if HAS_COMPILER:
         for name in ("float32", "float64"):
             library = folder / f"cpu_loops_{text:08x}_{name}.so"
-            subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=b"int sgd;", check=True)
+            compiler = os.environ.get("CC", "cc").split()
+            subprocess.run([*compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", library], input=b"int sgd;", check=True)
         assert "without compiled loops" in python(code, project)
         build(hook, project)
         assert "with compiled loops" in python(code, project)

@@ -16,9 +16,9 @@ class Model:
     def __init__(self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None,
                  loops: bool = True) -> None:  # fmt: skip
         if not loops:  # as where the package was built without a C compiler
+            if not cpu_loops.LOOPS:
+                raise NotImplementedError("mechanet itself was built without compiled loops")
             cpu_loops.LOOPS.clear()
-        elif device == "cpu" and not cpu_loops.LOOPS:
-            raise NotImplementedError("mechanet was built without its compiled loops")
         hidden = [layer for size in case.sizes[1:-1] for layer in (mn.Dense(size), mn.ReLU())]
         self.net = mn.Network(
             [*hidden, mn.Dense(case.sizes[-1])],

@@ -512,6 +512,14 @@ def test_loops_are_not_run_over_what_does_not_fit():
         step(np, theta, np.ones(4, "float32"), {}, 0.1, 1)
     with pytest.raises(ValueError, match="a loop expects an array whose numbers lie one after another"):
         step(np, theta, np.ones(8)[::2], {}, 0.1, 1)
+    with pytest.raises(TypeError, match="not C contiguous"):
+        step(np, np.ones(8)[::2], theta, {}, 0.1, 1)
+    fixed, gradient = np.ones(4), np.ones(4)
+    fixed.flags.writeable = gradient.flags.writeable = False
+    with pytest.raises(TypeError, match="not writable"):
+        step(np, fixed, gradient, {}, 0.1, 1)
+    step(np, theta, gradient, {}, 0.1, 1)  # what is only read may be read-only
+    np.testing.assert_array_equal(theta, 0.9)
     loss = cpu.fused(CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
     with pytest.raises(ValueError, match="shape|broadcast"):
         loss.measure(np, np.zeros((4, 3)), np.array([0, 1]), np.full(4, 0.25))

@@ -82,7 +82,7 @@ class InParts:
 def sum_rows(A: np.ndarray, out: np.ndarray) -> None:
     """out ← Σ_rows A, by a loop, or as the product 1ᵀ A: faster than NumPy's own sum along the first axis."""
     if cpu_loops.LOOPS and cpu_loops.suits(A, out.dtype):
-        cpu_loops.LOOPS[A.dtype].sum_rows(*A.shape, cpu_loops.at(A), cpu_loops.at(out))
+        cpu_loops.LOOPS[A.dtype].sum_rows(*A.shape, cpu_loops.at(A), cpu_loops.out(out))
     else:
         np.matmul(_ones(A.shape[0], A.dtype), A, out=out)
 

@@ -60,13 +60,18 @@ with contextlib.suppress(OSError, AttributeError):
     }
 
 
+def out(array: np.ndarray) -> Any:
+    """Where a loop may write; TypeError where it may not, or where the numbers do not lie one after another."""
+    return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
+
+
 def at(array: np.ndarray | None) -> Any:
-    """Where the numbers of a contiguous array lie."""
+    """Where a loop reads: the numbers of a contiguous array."""
     if array is None:
         return None
     try:
-        return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
-    except (TypeError, ValueError):  # read-only, or empty
+        return out(array)
+    except TypeError:  # read-only
         if not array.flags.c_contiguous:
             raise ValueError("a loop expects an array whose numbers lie one after another") from None
         return array.ctypes.data
@@ -100,9 +105,9 @@ class Rows:
         A = np.empty((m, *whole.shape[1:]), self.dtype)
         loops, sizes = LOOPS[self.dtype], (m, self.numbers, len(whole))
         if is_bytes:
-            done = loops.scaled_rows(*sizes, at(whole), at(rows), self.factor, at(A))
+            done = loops.scaled_rows(*sizes, at(whole), at(rows), self.factor, out(A))
         else:
-            done = loops.gathered_rows(*sizes, at(whole), at(rows), at(A))
+            done = loops.gathered_rows(*sizes, at(whole), at(rows), out(A))
             if self.scaled:
                 A *= self.factor
         if done < m:
@@ -125,14 +130,15 @@ class DenseReLU(cpu_layers.DenseReLU):
         if len(X) == 1 or X.dtype != self.plain.W.dtype or not self.plain.bias:
             return super().forward(X)  # one row is done sooner than a loop is called
         Z = self.multiply(X)
-        LOOPS[Z.dtype].bias_relu(*Z.shape, at(Z), at(self.plain.b))
+        LOOPS[Z.dtype].bias_relu(*Z.shape, out(Z), at(self.plain.b))
         return Z, (X, Z)
 
     def backward(self, dA, cache, input_gradient=True):
         (X, A), dtype = cache, self.plain.W.dtype
         if not (suits(dA, dtype) and suits(A, dtype) and dA.shape == A.shape):
             return super().backward(dA, cache, input_gradient)
-        LOOPS[A.dtype].relu_backward(*A.shape, at(dA), at(A), at(self.plain.db if self.plain.bias else None))
+        db = out(self.plain.db) if self.plain.bias else None
+        LOOPS[A.dtype].relu_backward(*A.shape, out(dA), at(A), db)
         return self.multiply_back(dA, X, input_gradient)
 
 
@@ -153,11 +159,11 @@ class CrossEntropy:
             return self.plain.measure(xp, Z, T, c)
         loops, E, loss = LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
         labels, weights, total = at(T), at(c), ctypes.byref(loss)
-        right = loops.less_largest(*Z.shape, at(Z), labels, weights, at(E), total)
+        right = loops.less_largest(*Z.shape, at(Z), labels, weights, out(E), total)
         if right < 0:
             raise IndexError(f"labels go from 0 to {Z.shape[1] - 1}")
         np.exp(E, out=E)
-        loops.softmax_less_labels(*Z.shape, at(E), labels, weights, total)
+        loops.softmax_less_labels(*Z.shape, out(E), labels, weights, total)
         return Z.dtype.type(loss.value), E, right
 
 
@@ -168,20 +174,20 @@ class Step:
         self.optimizer, self.step = optimizer, STEPS[type(optimizer).__name__](optimizer)
 
 
-def _vectors(theta, *others) -> tuple:
+def _vectors(theta, *read, written=()) -> tuple:
     """The first arguments of an optimizer's loop: how many numbers there are, and where the vectors lie."""
-    for vector in others:
+    for vector in (*read, *written):
         if vector is not None and (vector.shape != theta.shape or vector.dtype != theta.dtype):
             raise ValueError(f"a step on {theta.size} {theta.dtype} expects vectors like that. Received: "
                              f"{vector.size} {vector.dtype}.")  # fmt: skip
-    return theta.size, at(theta), *map(at, others)
+    return theta.size, out(theta), *map(at, read), *map(out, written)
 
 
 def _sgd(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
         loops = LOOPS[theta.dtype]
         if plain.momentum:
-            vectors = _vectors(theta, gradient, decay, state["u"])
+            vectors = _vectors(theta, gradient, decay, written=[state["u"]])
             loops.sgd_momentum(*vectors, alpha, plain.momentum, plain.nesterov)
         else:
             loops.sgd(*_vectors(theta, gradient, decay), alpha)
@@ -191,7 +197,7 @@ def _sgd(plain):
 
 def _momentum(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
-        vectors = _vectors(theta, gradient, decay, state["v"])
+        vectors = _vectors(theta, gradient, decay, written=[state["v"]])
         LOOPS[theta.dtype].velocity(*vectors, alpha, plain.momentum, plain.nesterov)
 
     return step
@@ -199,7 +205,7 @@ def _momentum(plain):
 
 def _rmsprop(plain):
     def step(xp, theta, gradient, state, alpha, t, decay=None):
-        vectors = _vectors(theta, gradient, decay, state["v"])
+        vectors = _vectors(theta, gradient, decay, written=[state["v"]])
         LOOPS[theta.dtype].rmsprop(*vectors, alpha, 1.0 - plain.rho, plain.epsilon)
 
     return step
@@ -214,7 +220,7 @@ def _adam(plain):
             loops.shrink(*_vectors(theta, decay), alpha)
             decay = None
         rate, epsilon = plain.folded(alpha, t)
-        vectors = _vectors(theta, gradient, decay, state["s"], state["r"])
+        vectors = _vectors(theta, gradient, decay, written=[state["s"], state["r"]])
         loops.adam(*vectors, rate, plain.beta1, plain.beta2, epsilon)
 
     return step

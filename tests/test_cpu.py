@@ -269,9 +269,10 @@ def test_two_trainings_at_once_do_not_disturb_each_other():
 # --- blocks side by side ------------------------------------------------------------------------------------------
 
 
-def full_batch(had, **options):
+def full_batch(had, dropout=0.0, **options):
     rng = np.random.default_rng(1)
-    net = mn.Network([mn.Scale(0.5), mn.Dense(6), mn.ReLU(), mn.Dense(3)], (5,), dtype="float64")
+    masks = [mn.Dropout(dropout)] if dropout else []
+    net = mn.Network([mn.Scale(0.5), mn.Dense(6), mn.ReLU(), *masks, mn.Dense(3)], (5,), dtype="float64")
     net.block_rows = 100
     x, y = rng.standard_normal((1037, 5)), rng.integers(0, 3, 1037)
     with threadpoolctl.threadpool_limits(had, user_api="blas"):
@@ -291,6 +292,16 @@ def test_blocks_side_by_side_give_the_same_sum(monkeypatch):
         assert len(net._twins) == threads - 1
         assert beside == losses
         np.testing.assert_array_equal(net.parameters, alone.parameters)
+
+
+def test_blocks_with_dropout_draw_their_masks_one_after_the_other(monkeypatch):
+    """Threads side by side would draw them in an order of their own; a shuffled batch in blocks waits as well."""
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
+    alone, losses = full_batch(1, dropout=0.5)
+    net, the_same = full_batch(3, dropout=0.5)
+    assert the_same == losses
+    np.testing.assert_array_equal(net.parameters, alone.parameters)
+    assert net._twins == []
 
 
 def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):

@@ -75,7 +75,8 @@ class Network:
             self.run_loss, self._labels = loss.measure, loss.labels
         trained = [i for i, step in enumerate(self._steps) if step.parameters]
         self._first_trained = trained[0] if trained else len(self._steps)
-        row = [self.input_shape, *(layer.output_shape for layer in self.layers)]
+        made = (layer.output_shape for layer in self.layers if layer.kind not in ("scale", "shape"))
+        row = [self.input_shape, *made]
         row_bytes = sum(math.prod(shape) for shape in row) * (8 if self.dtype == "float64" else 4)
         self.block_rows = max(512, self.backend.block_bytes // row_bytes)
 

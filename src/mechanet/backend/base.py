@@ -37,7 +37,7 @@ class Backend:
         The type of the row numbers that `take` takes fastest.
     """
 
-    block_bytes = 3 << 20
+    block_bytes = 4 << 20
     row_numbers = "int32"
 
     def __init__(self, xp: ModuleType, device: Any, name: str):

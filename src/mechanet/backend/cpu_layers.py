@@ -130,13 +130,18 @@ def avx512() -> bool:
 
 
 def product(X: np.ndarray, W: np.ndarray) -> np.ndarray:
-    """X W for a W of few columns, in products small enough to need no packing."""
+    """X W for a W of few columns, in products small enough to need no packing; a stack of them is one call."""
     (m, n), k = X.shape, W.shape[1]
     Z = np.empty((m, k), X.dtype)
-    for rows in cut(m, SMALL // (n * COLUMNS)):
-        for first in range(0, k, COLUMNS):  # the rows are still in the cache
-            columns = slice(first, first + COLUMNS)
-            np.matmul(X[rows], W[:, columns], out=Z[rows, columns])
+    size = max(1, SMALL // (n * COLUMNS))
+    count, rest = divmod(m, size)
+    for first in range(0, k, COLUMNS):
+        columns = slice(first, first + COLUMNS)
+        if count:
+            stack = X[: m - rest].reshape(count, size, n)
+            np.matmul(stack, W[:, columns], out=Z[: m - rest].reshape(count, size, k)[..., columns])
+        if rest:
+            np.matmul(X[m - rest :], W[:, columns], out=Z[m - rest :, columns])
     return Z
 
 
@@ -144,8 +149,12 @@ def gradient(X: np.ndarray, dZ: np.ndarray, out: np.ndarray) -> None:
     """out ← Xᵀ dZ for a dZ of few columns, as (dZᵀ X)ᵀ in products small enough to need no packing."""
     (m, n), k = X.shape, dZ.shape[1]
     transposed = np.empty((k, n), X.dtype)
-    for columns in cut(n, SMALL // (m * k)):
-        np.matmul(dZ.T, X[:, columns], out=transposed[:, columns])
+    size = -(-n // -(-n // max(1, SMALL // (m * k))))  # of pieces that are about equal
+    count, rest = divmod(n, size)
+    stack = X[:, : n - rest].reshape(m, count, size).swapaxes(0, 1)
+    np.matmul(dZ.T, stack, out=transposed[:, : n - rest].reshape(k, count, size).swapaxes(0, 1))
+    if rest:
+        np.matmul(dZ.T, X[:, n - rest :], out=transposed[:, n - rest :])
     out[...] = transposed.T
 
 

@@ -71,28 +71,13 @@ def network_of(recipe: Recipe, data: datasets.Dataset, dtype: str, device: str, 
 
 def training_of(recipe: Recipe, network: mn.Network, data: datasets.Dataset, seed: int,
                 make: Callable[..., mn.Training] = mn.Training) -> mn.Training:  # fmt: skip
-    """The training of a recipe, with the rows that are held out of it as its validation.
-
-    With full batch its network is a twin of `network` that takes the pixels as they come out of Scale.
-    """
+    """The training of a recipe, with the rows that are held out of it as its validation."""
     (x, y), held_out = hold_out(recipe.validation, data, seed)
-    if _batch_size(recipe.batch_size) is None and isinstance(network.layers[0], mn.Scale):
-        x, held_out = _scaled(network, x), held_out and (_scaled(network, held_out[0]), held_out[1])
-        network = mn.Network(
-            network.specification[1:], network.input_shape, network.loss, network.dtype, network.backend, seed
-        )
     return make(
         network, x, y, optimizer=_optimizer(recipe), batch_size=_batch_size(recipe.batch_size),
         validation=held_out, schedule=_words(recipe.schedule),
         gradient_clip=recipe.gradient_clip, early_stopping=recipe.early_stopping, seed=seed,
     )  # fmt: skip
-
-
-def _scaled(network: mn.Network, x: np.ndarray) -> np.ndarray:
-    """What the first layer, Scale, makes of x: the same at every step, so with full batch it is done once."""
-    x = x.astype(network.dtype)
-    x *= network.specification[0].factor  # type: ignore[attr-defined]
-    return x
 
 
 def hold_out(validation: str, data: datasets.Dataset, seed: int) -> tuple[Rows, Rows | None]:

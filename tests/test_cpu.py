@@ -137,7 +137,7 @@ def test_products_in_pieces(m, n, k, rng, monkeypatch):
 
 @pytest.mark.parametrize(("length", "most"), [(1, 1), (10, 3), (10, 10), (10, 99), (7, 0)])
 def test_cut_covers_all_of_it_evenly(length, most):
-    parts = list(cpu_layers.cut(length, most))
+    parts = list(cpu.cut(length, most))
     assert [i for part in parts for i in range(length)[part]] == list(range(length))
     sizes = [part.stop - part.start for part in parts]
     assert max(sizes) <= max(most, 1)

@@ -5,6 +5,7 @@ files add speed and nothing else, behind `NumpyBackend.fused`: without them, the
 """
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,18 @@ class InParts:
         if length <= PART:
             self.optimizer.step(xp, theta, gradient, state, alpha, t, decay)
             return
-        for part in cpu_layers.cut(length, PART):
+        for part in cut(length, PART):
             parts = {name: vector[part] for name, vector in state.items()}
             decay_part = None if decay is None else decay[part]
             self.optimizer.step(xp, theta[part], gradient[part], parts, alpha, t, decay_part)
+
+
+def cut(length: int, most: int) -> Iterator[slice]:
+    """Slices of about equal length, at most `most`, from 0 to `length`."""
+    parts = -(-length // max(most, 1))
+    step = -(-length // parts)
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))
 
 
 def sum_rows(A: np.ndarray, out: np.ndarray) -> None:

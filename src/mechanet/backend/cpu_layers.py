@@ -5,7 +5,6 @@ W (n_in, n_out), Z and A (m, n_out).
 """
 
 import functools
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -156,11 +155,3 @@ def gradient(X: np.ndarray, dZ: np.ndarray, out: np.ndarray) -> None:
     if rest:
         np.matmul(dZ.T, X[:, n - rest :], out=transposed[:, n - rest :])
     out[...] = transposed.T
-
-
-def cut(length: int, most: int) -> Iterator[slice]:
-    """Slices of about equal length, at most `most`, from 0 to `length`."""
-    parts = -(-length // max(most, 1))
-    step = -(-length // parts)
-    for start in range(0, length, step):
-        yield slice(start, min(start + step, length))

@@ -114,7 +114,7 @@ check_cuda() {
     say "CUDA image checked"
 }
 
-TESTS=(tests/test_cli.py tests/test_fitting.py tests/test_network.py tests/test_training.py tests/test_losses.py
-    tests/test_optimizers.py tests/test_storage.py tests/test_datasets_load.py tests/test_datasets_csv.py)
+TESTS=(tests/cli/test_cli.py tests/training/test_fit.py tests/network/test_network.py tests/training/test_training.py tests/losses/test_losses.py
+    tests/test_optimizers.py tests/test_storage.py tests/datasets/test_datasets_load.py tests/datasets/test_datasets_csv.py)
 for kind in $kinds; do "check_$kind"; done
 say "done"

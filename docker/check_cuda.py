@@ -5,7 +5,7 @@ import importlib.metadata
 import cupy
 from cupy.cuda import cublas, nvrtc
 
-from mechanet import cuda_kernels
+from mechanet.kernels import cuda as cuda_kernels
 
 LIMIT = 1200  # MB that CuPy and CUDA's libraries may take, unpacked
 

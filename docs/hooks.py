@@ -1,6 +1,6 @@
 """What the documentation needs of its build: code taken from the source, and the notebook as a page.
 
-A paragraph such as ``[source: losses.softmax, layers.dense.Dense.forward]`` is replaced by that code, without
+A paragraph such as ``[source: activations.relu, layers.dense.Dense.forward]`` is replaced by that code, without
 its docstring, which the page tells better. A name that is not in the source stops the build.
 """
 
@@ -26,7 +26,7 @@ def source(name: str) -> tuple[str, str]:
         if path.is_file():
             break
     else:
-        raise ValueError(f"expected a name in src/mechanet such as losses.softmax. Received: {name!r}.")
+        raise ValueError(f"expected a name in src/mechanet such as activations.relu. Received: {name!r}.")
     text = path.read_text(encoding="utf-8")
     node: ast.AST = ast.parse(text)
     for part in parts[count:]:

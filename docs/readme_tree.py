@@ -1,4 +1,4 @@
-"""Write the list of files in README.md from the first lines of their docstrings.
+"""Write the list of folders in README.md from the first lines of their docstrings.
 
     python docs/readme_tree.py
 """
@@ -16,16 +16,10 @@ def first_line(path: Path) -> str:
     return text.split("\n")[0].rstrip(".").replace("``", "").replace("`", "")
 
 
-def tree(folder: Path, indent: str = "") -> list[str]:
-    """One line a file, and a folder after its files."""
-    lines = []
-    for path in sorted(folder.glob("*.py")):
-        if path.name != "__init__.py":
-            lines.append(f"{indent + path.name:26}{first_line(path)}")
-    for inside in sorted(path.parent for path in folder.glob("*/__init__.py")):
-        lines.append(f"{indent + inside.name + '/':26}{first_line(inside / '__init__.py')}")
-        lines += tree(inside, indent + "  ")
-    return lines
+def tree(folder: Path) -> list[str]:
+    """One line a folder."""
+    inside = sorted(path.parent for path in folder.glob("*/__init__.py"))
+    return [f"{path.name + '/':14}{first_line(path / '__init__.py')}" for path in inside]
 
 
 def readme() -> str:

@@ -154,7 +154,7 @@ def test_the_loops_stay_within_their_arrays(hook, tmp_path, monkeypatch):
     )
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
-         "tests/test_cpu.py", "tests/test_network.py", "tests/test_training.py"],
+         "tests/kernels/test_kernels_cpu.py", "tests/network/test_network.py", "tests/training/test_training.py"],
         cwd=tmp_path, env={**os.environ, "LD_PRELOAD": " ".join(found), "ASAN_OPTIONS": "detect_leaks=0"},
         capture_output=True, text=True,
     )  # fmt: skip

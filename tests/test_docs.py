@@ -244,8 +244,8 @@ def test_the_code_in_the_pages_is_the_source(path, hooks):
 
 
 def test_a_name_that_is_not_in_the_source_stops_the_build(hooks):
-    with pytest.raises(ValueError, match="a function or class 'sofmax' in src/mechanet/losses.py"):
-        hooks.with_sources("text\n\n[source: losses.sofmax]\n")
+    with pytest.raises(ValueError, match="a function or class .sofmax. in src/mechanet/losses/classification.py"):
+        hooks.with_sources("text\n\n[source: losses.classification.sofmax]\n")
     with pytest.raises(ValueError, match="a name in src/mechanet"):
         hooks.source("nowhere.f")
 

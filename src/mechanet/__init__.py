@@ -5,11 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from mechanet import initializers, losses, optimizers, schedules
 from mechanet.backend import Device, DeviceError, devices
-from mechanet.checks import DivergenceError
 from mechanet.explain import explain
-from mechanet.fitting import fit
 from mechanet.gradcheck import check_gradients
-from mechanet.history import Epoch, History
 from mechanet.layers import (
     ELU,
     GELU,
@@ -27,11 +24,13 @@ from mechanet.layers import (
     Softplus,
     Tanh,
 )
-from mechanet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, SquaredError
+from mechanet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from mechanet.network import Network
 from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, Optimizer, RMSProp
-from mechanet.poisson import Poisson
 from mechanet.training import EarlyStopping, Training
+from mechanet.training.divergence import DivergenceError
+from mechanet.training.fit import fit
+from mechanet.training.history import Epoch, History
 
 if TYPE_CHECKING:
     from mechanet.explain.explanation import Explanation

@@ -11,29 +11,6 @@ import numpy as np
 ROWS_AT_ONCE = 16_384
 
 
-class DivergenceError(ArithmeticError):
-    """The loss or the parameters are no longer finite; the last finite parameters were put back.
-
-    Attributes
-    ----------
-    epoch : int
-        Number of the epoch in which it happened, counted from 1.
-    learning_rate : float
-        The learning rate in use then.
-    largest_gradient : float
-        The largest absolute entry of the gradient at the end of that epoch.
-    """
-
-    def __init__(self, message: str, epoch: int, learning_rate: float, largest_gradient: float):
-        super().__init__(message)
-        self.epoch = epoch
-        self.learning_rate = learning_rate
-        self.largest_gradient = largest_gradient
-
-    def __reduce__(self):
-        return type(self), (str(self), self.epoch, self.learning_rate, self.largest_gradient)
-
-
 def one_of(name: str, value: Any, options: Iterable[str]) -> str:
     """Return `value` if it is one of `options`; else say which there are and which is nearest."""
     options = sorted(options)

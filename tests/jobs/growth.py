@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import mechanet as mn
-from mechanet.checkpoints import Checkpoints
+from mechanet.training.checkpoints import Checkpoints
 
 
 def resident():

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 import mechanet as mn
-from mechanet import checkpoints, storage
+from mechanet import storage
+from mechanet.training import checkpoints
 
 CASES = {
     "SGD with momentum": {"optimizer": mn.SGD(0.05, momentum=0.9)},

@@ -75,10 +75,10 @@ def main() -> int:
     import numpy as np
 
     import mechanet as mn
-    from mechanet.backend import cpu, cpu_loops
+    from mechanet.backend import cpu_loops
 
     if not arguments.as_it_comes and not cpu_loops.LOOPS:
-        cpu.sum_rows = lambda A, out: np.add.reduce(A, axis=0, out=out)
+        cpu_loops.sum_rows = lambda A, out: np.add.reduce(A, axis=0, out=out)
     data = mn.datasets.load(arguments.folder)
     text, agree = compare(*(train(device, data, arguments) for device in ("cpu", "cuda")))
     print(text)

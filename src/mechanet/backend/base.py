@@ -10,7 +10,7 @@ import array_api_compat
 import numpy as np
 
 from mechanet import checks
-from mechanet.backend import cpu, cpu_threads
+from mechanet.backend import cpu_loops, cpu_threads
 
 
 class DeviceError(RuntimeError):
@@ -126,13 +126,6 @@ class Backend:
                 "they overflow. Scale the data, or train again with a lower learning rate."
             )
 
-    def fused(self, plain: Any) -> Any:
-        """What does the same as `plain` in fewer steps on this device, or `plain` itself.
-
-        `plain` is a chain of layers as a tuple, a loss, an optimizer or a function of the mathematics.
-        """
-        return plain
-
     def threads(self, count: Any, network: Any, rows: int | None) -> contextlib.AbstractContextManager:
         """Give BLAS `count` threads; ``"auto"``: as many as a step of `network` on `rows` rows deserves."""
         return contextlib.nullcontext()
@@ -213,14 +206,11 @@ class NumpyBackend(OutBackend):
         if np.count_nonzero(np.isfinite(Z)) < Z.size:  # half the time of all(), which a single row notices
             super().check_scores(Z, x)
 
-    def fused(self, plain: Any) -> Any:
-        return cpu.fused(plain)
-
     def take(self, A: Any, rows: Any) -> Any:
         return A.take(rows, axis=0)  # without the detour of the function
 
     def sum_rows(self, A: Any, out: Any) -> None:
-        cpu.sum_rows(A, out)
+        cpu_loops.sum_rows(A, out)
 
     def threads(self, count, network, rows):
         return cpu_threads.limited(count, network, rows)

@@ -1,21 +1,16 @@
-"""The loops of `cpu_loops.c`, as twins of optimizers, layers and losses: one pass where NumPy makes several.
+"""The loops of `cpu_loops.c`, loaded: one pass where NumPy makes several.
 
-They are there where the package was built with a C compiler. This file adds speed and nothing else, behind
-`cpu.fused`. Symbols are those of the plain code.
+They are there where the package was built with a C compiler; `mechanet.kernels` calls them.
 """
 
 import contextlib
 import ctypes
-import math
+import functools
 import zlib
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-
-from mechanet.backend import cpu_layers
-
-LONG = 1_024  # bytes of a row, from which on it pays to fetch the next but one while a row is copied
 
 # The arguments of each loop: n a count, p an array, r a real number, b a truth; then what it returns, if anything.
 SIGNATURES = {
@@ -60,7 +55,7 @@ with contextlib.suppress(OSError, AttributeError):
     }
 
 
-def out(array: np.ndarray) -> Any:
+def writes(array: np.ndarray) -> Any:
     """Where a loop may write; TypeError where it may not, or where the numbers do not lie one after another."""
     return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
 
@@ -70,7 +65,7 @@ def at(array: np.ndarray | None) -> Any:
     if array is None:
         return None
     try:
-        return out(array)
+        return writes(array)
     except TypeError:  # read-only
         if not array.flags.c_contiguous:
             raise ValueError("a loop expects an array whose numbers lie one after another") from None
@@ -83,147 +78,14 @@ def suits(array: np.ndarray, dtype: Any) -> bool:
     return array.dtype == dtype and flags.c_contiguous and flags.aligned
 
 
-class Rows:
-    """A = X[rows], or factor X[rows] with the Scale after it: bytes in one pass, long rows fetched ahead."""
-
-    parameters: ClassVar[dict[str, Any]] = {}
-
-    def __init__(self, gather: Any, scale: Any = None):
-        self.plain, self.dtype = cpu_layers.rows(gather, scale), np.dtype(gather.dtype)
-        self.scaled, self.factor = bool(scale), scale.factor if scale else 1.0
-        self.numbers = math.prod(gather.input_shape)
-        self.long = self.numbers * self.dtype.itemsize >= LONG
-
-    def forward(self, X, rng=None):
-        whole, rows = X
-        is_bytes = whole.dtype == np.uint8
-        if not is_bytes and (rows is None or not self.long or whole.dtype != self.dtype):
-            return self.plain.forward(X)
-        if not (suits(whole, whole.dtype) and (rows is None or suits(rows, np.int64))):
-            return self.plain.forward(X)
-        m = len(whole if rows is None else rows)
-        A = np.empty((m, *whole.shape[1:]), self.dtype)
-        loops, sizes = LOOPS[self.dtype], (m, self.numbers, len(whole))
-        if is_bytes:
-            done = loops.scaled_rows(*sizes, at(whole), at(rows), self.factor, out(A))
-        else:
-            done = loops.gathered_rows(*sizes, at(whole), at(rows), out(A))
-            if self.scaled:
-                A *= self.factor
-        if done < m:
-            raise IndexError(f"there is no row {rows[done]} in {len(whole)}")
-        return A, None
-
-    def backward(self, dA, cache, input_gradient=True):
-        return self.plain.backward(dA, cache)
+def sum_rows(A: np.ndarray, out: np.ndarray) -> None:
+    """out ← Σ_rows A, by a loop, or as the product 1ᵀ A: faster than NumPy's own sum along the first axis."""
+    if LOOPS and suits(A, out.dtype):
+        LOOPS[A.dtype].sum_rows(*A.shape, at(A), writes(out))
+    else:
+        np.matmul(_ones(A.shape[0], A.dtype), A, out=out)
 
 
-def rows(gather: Any, scale: Any = None) -> Any:
-    """The twin of Gather, and of a Scale after it."""
-    return Rows(gather, scale)
-
-
-class DenseReLU(cpu_layers.DenseReLU):
-    """A = max(X W + b, 0), where the bias and the maximum are one pass, and so is the way back."""
-
-    def forward(self, X, rng=None):
-        if len(X) == 1 or X.dtype != self.plain.W.dtype or not self.plain.bias:
-            return super().forward(X)  # one row is done sooner than a loop is called
-        Z = self.multiply(X)
-        LOOPS[Z.dtype].bias_relu(*Z.shape, out(Z), at(self.plain.b))
-        return Z, (X, Z)
-
-    def backward(self, dA, cache, input_gradient=True):
-        (X, A), dtype = cache, self.plain.W.dtype
-        if not (suits(dA, dtype) and suits(A, dtype) and dA.shape == A.shape):
-            return super().backward(dA, cache, input_gradient)
-        db = out(self.plain.db) if self.plain.bias else None
-        LOOPS[A.dtype].relu_backward(*A.shape, out(dA), at(A), db)
-        return self.multiply_back(dA, X, input_gradient)
-
-
-class CrossEntropy:
-    """Softmax with cross-entropy on labels, row by row."""
-
-    def __init__(self, plain: Any):
-        self.plain = plain
-
-    def labels(self, xp, Z):
-        """Predicted labels, without the detour that NumPy's functions make and its methods do not."""
-        return Z.argmax(axis=1)
-
-    def measure(self, xp, Z, T, c):
-        """The value, dZ (m, k), and the number of right decisions."""
-        fit = T.shape == c.shape == Z.shape[:1]
-        if not (fit and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
-            return self.plain.measure(xp, Z, T, c)
-        loops, E, loss = LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
-        labels, weights, total = at(T), at(c), ctypes.byref(loss)
-        right = loops.less_largest(*Z.shape, at(Z), labels, weights, out(E), total)
-        if right < 0:
-            raise IndexError(f"labels go from 0 to {Z.shape[1] - 1}")
-        np.exp(E, out=E)
-        loops.softmax_less_labels(*Z.shape, out(E), labels, weights, total)
-        return Z.dtype.type(loss.value), E, right
-
-
-class Step:
-    """An optimizer whose step is one loop, with the same numbers bit for bit."""
-
-    def __init__(self, optimizer: Any):
-        self.optimizer, self.step = optimizer, STEPS[type(optimizer).__name__](optimizer)
-
-
-def _vectors(theta, *read, written=()) -> tuple:
-    """The first arguments of an optimizer's loop: how many numbers there are, and where the vectors lie."""
-    for vector in (*read, *written):
-        if vector is not None and (vector.shape != theta.shape or vector.dtype != theta.dtype):
-            raise ValueError(f"a step on {theta.size} {theta.dtype} expects vectors like that. Received: "
-                             f"{vector.size} {vector.dtype}.")  # fmt: skip
-    return theta.size, out(theta), *map(at, read), *map(out, written)
-
-
-def _sgd(plain):
-    def step(xp, theta, gradient, state, alpha, t, decay=None):
-        loops = LOOPS[theta.dtype]
-        if plain.momentum:
-            vectors = _vectors(theta, gradient, decay, written=[state["u"]])
-            loops.sgd_momentum(*vectors, alpha, plain.momentum, plain.nesterov)
-        else:
-            loops.sgd(*_vectors(theta, gradient, decay), alpha)
-
-    return step
-
-
-def _momentum(plain):
-    def step(xp, theta, gradient, state, alpha, t, decay=None):
-        vectors = _vectors(theta, gradient, decay, written=[state["v"]])
-        LOOPS[theta.dtype].velocity(*vectors, alpha, plain.momentum, plain.nesterov)
-
-    return step
-
-
-def _rmsprop(plain):
-    def step(xp, theta, gradient, state, alpha, t, decay=None):
-        vectors = _vectors(theta, gradient, decay, written=[state["v"]])
-        LOOPS[theta.dtype].rmsprop(*vectors, alpha, 1.0 - plain.rho, plain.epsilon)
-
-    return step
-
-
-def _adam(plain):
-    decoupled = type(plain).__name__ == "AdamW"
-
-    def step(xp, theta, gradient, state, alpha, t, decay=None):
-        loops = LOOPS[theta.dtype]
-        if decoupled and decay is not None:
-            loops.shrink(*_vectors(theta, decay), alpha)
-            decay = None
-        rate, epsilon = plain.folded(alpha, t)
-        vectors = _vectors(theta, gradient, decay, written=[state["s"], state["r"]])
-        loops.adam(*vectors, rate, plain.beta1, plain.beta2, epsilon)
-
-    return step
-
-
-STEPS = {"SGD": _sgd, "Momentum": _momentum, "RMSProp": _rmsprop, "Adam": _adam, "AdamHat": _adam, "AdamW": _adam}
+@functools.lru_cache(maxsize=16)
+def _ones(length: int, dtype: Any) -> np.ndarray:
+    return np.ones(length, dtype)

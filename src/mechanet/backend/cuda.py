@@ -71,10 +71,6 @@ class CudaBackend(OutBackend):
     def fits(self, size: int) -> bool:
         return size < self._free_bytes() // 2
 
-    def fused(self, plain: Any) -> Any:
-        kernels = _kernels()
-        return kernels.fused(plain) if kernels else plain
-
     def like(self, result: Any, x: Any) -> Any:
         if not on_cuda(x) or array_api_compat.is_cupy_array(x):
             return super().like(result, x)
@@ -153,17 +149,6 @@ def on_cuda(x: Any) -> bool:
 
 def _cupy() -> ModuleType:
     return importlib.import_module("cupy")
-
-
-@functools.cache
-def _kernels() -> ModuleType | None:
-    """The fused kernels; the library does without them where their file is not there."""
-    try:
-        return importlib.import_module("mechanet.cuda_kernels")
-    except ModuleNotFoundError as error:
-        if error.name != "mechanet.cuda_kernels":
-            raise
-        return None
 
 
 def count() -> int:

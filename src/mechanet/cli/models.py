@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from mechanet import Network, datasets, network_file
+from mechanet import Network, datasets
+from mechanet.network import file as network_file
 
 
 @dataclass(frozen=True)

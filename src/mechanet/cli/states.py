@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import mechanet as mn
-from mechanet import checkpoints
-from mechanet.fitting import shown
+from mechanet.training import checkpoints
+from mechanet.training.fit import shown
 
 SAME = ("network", "optimizer", "schedule", "gradient_clip", "early_stopping", "seed")
 

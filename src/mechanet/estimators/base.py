@@ -14,8 +14,8 @@ from mechanet.estimators import arrays, parameters, stochastic
 from mechanet.estimators.fitted import FittedNetwork, dense_layers
 from mechanet.estimators.held_out import HeldOut
 from mechanet.estimators.solvers import minimize
-from mechanet.history import Epoch
 from mechanet.network import Network
+from mechanet.training.history import Epoch
 
 
 def is_stochastic(estimator) -> bool:

@@ -73,7 +73,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     validation_data : (X, y) or (X, y, sample_weight), optional
         Rows that are scored after each epoch and never trained on.
     on_epoch : callable, optional
-        ``on_epoch(estimator, epoch)`` is called after each epoch with a `mechanet.history.Epoch`; True stops.
+        ``on_epoch(estimator, epoch)`` is called after each epoch with a `mechanet.Epoch`; True stops.
 
     Attributes
     ----------

@@ -23,9 +23,8 @@ from mechanet.layers import (
     Softplus,
     Tanh,
 )
-from mechanet.losses import Huber, Loss, SquaredError
+from mechanet.losses import Huber, Loss, Poisson, SquaredError
 from mechanet.optimizers import AdamHat, Momentum, Optimizer
-from mechanet.poisson import Poisson
 from mechanet.schedules import SCHEDULES, Schedule
 
 try:

@@ -7,7 +7,7 @@ from sklearn.utils.metaestimators import available_if
 
 from mechanet.estimators import arrays, parameters
 from mechanet.estimators.base import BaseMLP, is_stochastic, keep
-from mechanet.poisson import Poisson
+from mechanet.losses import Poisson
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -70,7 +70,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     validation_data : (X, y) or (X, y, sample_weight), optional
         Rows that are scored after each epoch and never trained on.
     on_epoch : callable, optional
-        ``on_epoch(estimator, epoch)`` is called after each epoch with a `mechanet.history.Epoch`; True stops.
+        ``on_epoch(estimator, epoch)`` is called after each epoch with a `mechanet.Epoch`; True stops.
 
     Attributes
     ----------

@@ -3,7 +3,7 @@
 from scipy import sparse
 
 import mechanet.backend
-from mechanet.batches import ArrayBatches
+from mechanet.training.batches import ArrayBatches
 
 
 class SparseRows:

@@ -63,7 +63,7 @@ def minimize(network, X, targets, weights, alpha: float, options: dict, on_itera
     network : Network
         Starts from, and ends with, its parameters.
     X, targets, weights
-        As `mechanet.batches.ArrayBatches` takes them.
+        As `mechanet.training.batches.ArrayBatches` takes them.
     options : dict
         SciPy's: maxfun, maxiter, gtol.
     on_iteration : callable

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from sklearn.exceptions import ConvergenceWarning
 
-from mechanet.checks import DivergenceError
 from mechanet.estimators import arrays, parameters
 from mechanet.estimators.held_out import HeldOut, split
 from mechanet.estimators.rows import DrawnBatches
 from mechanet.estimators.solvers import PenalizedTraining
-from mechanet.history import Epoch
+from mechanet.training.divergence import DivergenceError
+from mechanet.training.history import Epoch
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be "

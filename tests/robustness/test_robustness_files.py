@@ -18,7 +18,7 @@ from mechanet import storage
 
 # One file per released version: when a version changes, the new file joins the old ones, made by
 # headers.model().save(...) and headers.training().save(...).
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 KINDS = {kind: headers.seed_file(kind) for kind in ("model", "state")}
 
 

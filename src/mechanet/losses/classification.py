@@ -1,27 +1,16 @@
-"""Losses: raw scores Z and targets in, the value and its gradient dZ out; and the links to predictions.
-
-A loss is a function of raw scores. The link (softmax, sigmoid, identity) turns scores into predictions and is
-applied only where a prediction is wanted; inside the loss it is folded into a form that never overflows.
-For every canonical pair the gradient is the same line, dZ = (prediction - target) / m.
-
-All losses are weighted means over the rows of a batch, L = Σ_i c_i ℓ_i with Σ_i c_i = 1: c_i = 1/m without
-weights, w_i / Σ w with `sample_weight` or class weights. Shapes: Z (m, k), T (m, k), c (m,).
-"""
+"""Losses for classes: softmax or sigmoid with cross-entropy."""
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from mechanet import checks, class_weights
+from mechanet import checks
 from mechanet.activations import sigmoid
+from mechanet.losses import class_weights
+from mechanet.losses.base import Loss
 
-TABLE_ROWS = 2048  # classes up to which all k × k entries of the target rows are kept: k² grows out of hand
-
-
-def identity(xp, Z):
-    """Predictions of a regression: Z itself."""
-    return Z
+TABLE_ROWS = 2048  # classes up to which all k × k entries of the target rows are kept: k² gets out of hand
 
 
 def softmax(xp, Z):
@@ -30,62 +19,6 @@ def softmax(xp, Z):
     """
     E = xp.exp(Z - xp.max(Z, axis=1, keepdims=True))
     return E / xp.sum(E, axis=1, keepdims=True)
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What all losses share. A loss is a value: its options, and once bound, the constants it needs."""
-
-    name: ClassVar[str] = ""
-    classifies: ClassVar[bool] = False
-    link: ClassVar[Any] = staticmethod(identity)
-
-    def bind(self, backend, outputs: int, dtype) -> "Loss":
-        """A copy with its constants (such as one-hot rows) on the device."""
-        return copy.copy(self)
-
-    def check_targets(self, y, outputs: int):
-        """Check host targets at the door; return them as (targets, row weights or None), still on the host."""
-        raise NotImplementedError
-
-    def __call__(self, xp, Z, T, c):
-        """Return the value (0-d) and the gradient dZ = dL/dZ (m, k)."""
-        raise NotImplementedError
-
-    def truth(self, xp, T):
-        """The labels that targets T stand for, to be compared with `labels`, for the losses that classify."""
-        raise NotImplementedError
-
-    def measure(self, xp, Z, T, c):
-        """The value (0-d), dZ (m, k), and the number of right decisions (0-d; None for a regression)."""
-        value, dZ = self(xp, Z, T, c)
-        right = xp.count_nonzero(self.labels(xp, Z) == self.truth(xp, T)) if self.classifies else None
-        return value, dZ, right
-
-    def decisions(self, outputs: int) -> int:
-        """How many decisions a row asks for: its accuracy is the share of right ones."""
-        return 1
-
-    def labels(self, xp, Z):
-        """Predicted labels of a classification, values of a regression, from raw scores."""
-        return Z[:, 0] if Z.shape[1] == 1 else Z
-
-    def config(self) -> dict:
-        """Name and options, as plain data that `loss_from_config` takes back."""
-        return {"name": self.name, **asdict(self)}
-
-    def _targets_like_outputs(self, y, outputs):
-        """Real targets of shape (m, outputs); (m,) is read as (m, 1) where there is one output."""
-        checks.numeric("y", y)
-        if y.ndim == 1 and outputs == 1:
-            y = y[:, None]
-        if y.ndim != 2 or y.shape[1] != outputs:
-            raise ValueError(
-                f"{self.name} expects y of shape (n, {outputs}), as many columns as the network has outputs. "
-                f"Received: y.shape={tuple(y.shape)}."
-            )
-        checks.finite("y", y)
-        return y
 
 
 @dataclass(frozen=True)
@@ -244,60 +177,6 @@ class BinaryCrossEntropy(Loss):
         return labels[:, 0] if Z.shape[1] == 1 else labels
 
 
-@dataclass(frozen=True)
-class SquaredError(Loss):
-    """Half squared error, for regression: L = Σ_i c_i Σ_k ½ (Z - T)², dZ = c (Z - T).
-
-    Targets are numbers, of shape (m,) for one output or (m, k).
-
-    References
-    ----------
-    Bishop (2006), Pattern Recognition and Machine Learning, equation 5.11.
-    """
-
-    name: ClassVar[str] = "squared_error"
-
-    def check_targets(self, y, outputs):
-        return self._targets_like_outputs(y, outputs), None
-
-    def __call__(self, xp, Z, T, c):
-        D = Z - T
-        return 0.5 * xp.vecdot(c, xp.vecdot(D, D)), c[:, None] * D
-
-
-@dataclass(frozen=True)
-class Huber(Loss):
-    """Huber's loss, for regression with outliers: quadratic within ±δ of the target, linear beyond.
-
-    With D = Z - T and Q = D cut to [-δ, δ]: L = Σ_i c_i Σ_k Q (D - ½ Q), dZ = c Q. Inside, Q = D gives ½ D²;
-    outside it gives δ (|D| - ½ δ).
-
-    Parameters
-    ----------
-    delta : float > 0
-        δ, in the units of y.
-
-    References
-    ----------
-    Huber (1964), Robust estimation of a location parameter.
-    """
-
-    name: ClassVar[str] = "huber"
-
-    delta: float = 1.0
-
-    def __post_init__(self):
-        checks.real("delta", self.delta, 0.0, open_low=True)
-
-    def check_targets(self, y, outputs):
-        return self._targets_like_outputs(y, outputs), None
-
-    def __call__(self, xp, Z, T, c):
-        D = Z - T
-        Q = xp.maximum(xp.minimum(D, self.delta), -self.delta)
-        return xp.vecdot(c, xp.vecdot(Q, D - 0.5 * Q)), c[:, None] * Q
-
-
 def _check_labels(y, classes):
     if y.dtype.kind not in "iu":
         raise TypeError(
@@ -313,22 +192,3 @@ def _check_labels(y, classes):
             f"Received: y[{at}]={wrong}."
         )
     return y.astype("int64", copy=False)
-
-
-LOSSES: dict[str, type[Loss]] = {x.name: x for x in (CrossEntropy, BinaryCrossEntropy, SquaredError, Huber)}
-
-
-def loss_from(value: "str | Loss") -> Loss:
-    """Return a loss given by name or as an object."""
-    if isinstance(value, Loss):
-        return value
-    return LOSSES[checks.one_of("loss", value, LOSSES)]()
-
-
-def loss_from_config(config: Mapping[str, Any]) -> Loss:
-    """Return the loss that `Loss.config` described."""
-    options = dict(config)
-    kind = LOSSES[checks.one_of("loss", options.pop("name", None), LOSSES)]
-    if "class_weight" in options:
-        options["class_weight"] = class_weights.from_plain(options["class_weight"])
-    return kind(**options)

@@ -13,7 +13,7 @@ from mechanet.datasets import Split
 from mechanet.datasets.idx import pack_idx, read_idx
 from mechanet.datasets.make_digits import BUNDLED, make, stratified_rows
 
-MNIST = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 needs_mnist = pytest.mark.skipif(not MNIST.is_dir(), reason=f"the full MNIST is not at {MNIST}")
 
 RNG = np.random.default_rng(0)

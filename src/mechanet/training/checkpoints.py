@@ -16,9 +16,11 @@ from types import FrameType
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, storage, training_state
-from mechanet.history import Epoch
-from mechanet.training import Training
+from mechanet import checks, storage
+from mechanet.training import state as training_state
+from mechanet.training.divergence import DivergenceError
+from mechanet.training.history import Epoch
+from mechanet.training.training import Training
 
 Run = Callable[[int | None, Callable[[Training], None]], Iterator[Epoch]]
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -133,7 +135,7 @@ class Checkpoints:
             if self._signal and not self._finished():
                 self._leave()
             self.save()
-        except (checks.DivergenceError, mechanet.backend.DeviceError, MemoryError):
+        except (DivergenceError, mechanet.backend.DeviceError, MemoryError):
             if self.last is not None:
                 self.notify(f"The last good state is {self.last}.")
             raise

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import mechanet as mn
-from mechanet import fitting
+from mechanet.training import fit as fitting
 
 
 class Terminal(io.StringIO):

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import mechanet.backend
-from mechanet import layers, losses, optimizers
+from mechanet import kernels, layers, losses, optimizers
 
 pytestmark = pytest.mark.gpu
-if importlib.util.find_spec("mechanet.cuda_kernels") is None:
-    pytest.skip("mechanet/cuda_kernels.py is not there; the library works without it", allow_module_level=True)
+if importlib.util.find_spec("mechanet.kernels.cuda") is None:
+    pytest.skip("mechanet/kernels/cuda.py is not there; the library works without it", allow_module_level=True)
 
 SIZES = [(1, 1), (31, 33), (33, 1023), (1023, 31), (127, 127)]
 ACTIVATIONS = ["ReLU", "LeakyReLU", "ELU", "GELU", "SiLU", "Sigmoid", "Tanh", "Softplus"]
@@ -55,7 +55,7 @@ def check_dense(cuda, dtype, rng, m, n, name, bias, n_in=5):
 
     on_device = {key: cuda.asarray(value) for key, value in parameters.items()}
     dense = bound(chain[0], cuda, n_in, **on_device)
-    steps = cuda.fused((dense, *(bound(layer, cuda, n) for layer in chain[1:])))
+    steps = kernels.steps(cuda, (dense, *(bound(layer, cuda, n) for layer in chain[1:])))
     assert len(steps) == 1
     A, cache = steps[0].forward(cuda.asarray(X))
     dX = steps[0].backward(cuda.asarray(dA), cache)
@@ -79,7 +79,7 @@ def test_an_activation_alone_and_at_extremes(cuda, dtype, name):
     Z = np.array([EXTREME, [-z for z in EXTREME]], dtype).reshape(2, 3, 4)
     dA = np.linspace(-2, 2, Z.size).reshape(Z.shape).astype(dtype)
     layer = getattr(layers, name)()
-    (step,) = cuda.fused((layer,))
+    (step,) = kernels.steps(cuda, (layer,))
     A, cache = step.forward(cuda.asarray(Z))
     expected = layer.pair[0](plain_xp, Z.astype("f8"), **layer.options())
     close(A, expected, dtype)
@@ -93,7 +93,7 @@ def test_an_activation_alone_and_at_extremes(cuda, dtype, name):
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_what_is_not_a_number_stays_so(cuda, name):
-    (step,) = cuda.fused((getattr(layers, name)(),))
+    (step,) = kernels.steps(cuda, (getattr(layers, name)(),))
     A, _ = step.forward(cuda.asarray(np.array([[np.nan, 1.0]])))
     assert np.isnan(A.get()).tolist() == [[True, False]]
 
@@ -113,7 +113,7 @@ def check_cross_entropy(cuda, dtype, rng, rows, classes, smoothing, targets):
     c = rng.random(rows).astype(dtype)
     c /= c.sum()
     loss = losses.CrossEntropy(smoothing)
-    fused = cuda.fused(loss.bind(cuda, classes, dtype))
+    fused = kernels.fused(cuda, loss.bind(cuda, classes, dtype))
     plain = loss.bind(mechanet.backend.NUMPY, classes, np.float64)
 
     value, dZ, right = fused.measure(cuda.xp, *(cuda.asarray(a) for a in (Z, T, c)))
@@ -132,7 +132,7 @@ def test_cross_entropy_of_extreme_scores(cuda, dtype):
     Z = np.array([[1e4, 0, -1e4], [1e4, 0, -1e4], [-1e30, 1e30, 0], [7, 7, 7]], dtype)
     T = np.array([0, 2, 1, 0])
     c = np.full(4, 0.25, dtype)
-    fused = cuda.fused(losses.CrossEntropy().bind(cuda, 3, dtype))
+    fused = kernels.fused(cuda, losses.CrossEntropy().bind(cuda, 3, dtype))
     value, dZ, right = fused.measure(cuda.xp, *(cuda.asarray(a) for a in (Z, T, c)))
     close(value, (0 + 2e4 + 0 + np.log(3)) / 4, dtype)
     third = 1 / 3
@@ -162,7 +162,7 @@ def test_optimizer_steps(cuda, dtype, rng, size, optimizer, decays):
     state = {name: np.zeros(size) for name in optimizer.vectors}
     on_device = cuda.asarray(theta.astype(dtype))
     state_on_device = {name: cuda.zeros((size,), dtype) for name in optimizer.vectors}
-    fused = cuda.fused(optimizer)
+    fused = kernels.fused(cuda, optimizer)
     for t, alpha in enumerate([0.01, 0.0, 0.02], 1):  # a rate of 0 still moves the means
         gradient = rng.normal(size=size).astype(dtype)
         optimizer.step(plain_xp, theta, gradient.astype("f8"), state, alpha, t, decay)
@@ -179,7 +179,7 @@ def test_clipping(cuda, dtype, rng, size, limit):
     gradient = rng.normal(size=size).astype(dtype)
     norm = np.sqrt((gradient.astype("f8") ** 2).sum())
     on_device = cuda.asarray(gradient)
-    cuda.fused(optimizers.clip)(cuda.xp, on_device, limit)
+    kernels.fused(cuda, optimizers.clip)(cuda.xp, on_device, limit)
     close(on_device, gradient * min(1.0, limit / norm), dtype)
 
 
@@ -191,7 +191,7 @@ def test_gather_of_a_batch(cuda, dtype, rng, columns, data, scaled, order):
     X = np.asarray(rng.integers(0, 256, (50, columns)).astype(data), order=order)
     rows = rng.integers(0, 50, 33)
     gather = layers.Gather(np.dtype(dtype)).bind(cuda, (columns,), {}, {})
-    (step,) = cuda.fused((gather, layers.Scale(1 / 255)) if scaled else (gather,))
+    (step,) = kernels.steps(cuda, (gather, layers.Scale(1 / 255)) if scaled else (gather,))
     factor = 1 / 255 if scaled else 1.0
     on_device = cuda.asarray(X) if order == "C" else cuda.asarray(X.T).T
     for chosen, expected in ((cuda.asarray(rows), X[rows].astype("f8")), (None, X.astype("f8"))):
@@ -209,9 +209,9 @@ def test_a_layer_of_ones_own_keeps_its_lines(cuda):
         pass
 
     chain = (Dense(3), ReLU())
-    assert cuda.fused(chain) == chain
+    assert kernels.steps(cuda, chain) == chain
     mine = SimpleNamespace(step=None)
-    assert cuda.fused(mine) is mine
+    assert kernels.fused(cuda, mine) is mine
 
 
 def test_whole_trainings_agree_with_the_plain_lines(cuda, dtype, rng, monkeypatch):
@@ -227,7 +227,7 @@ def test_whole_trainings_agree_with_the_plain_lines(cuda, dtype, rng, monkeypatc
         return net, [(e.loss, e.accuracy, e.validation_loss) for e in training.epochs(3)]
 
     fused, history = train()
-    monkeypatch.setattr(mechanet.backend.cuda, "_kernels", lambda: None)
+    monkeypatch.setattr(kernels, "_forms", lambda backend: None)
     plain, plain_history = train()
     assert len(fused._steps) < len(plain._steps)
     np.testing.assert_allclose(history, plain_history, rtol=1e-4)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, network_file, storage, training_state
-from mechanet.batches import batches_from
-from mechanet.checks import DivergenceError
-from mechanet.history import Epoch, History
+from mechanet import checks, kernels, storage
 from mechanet.network import Network
+from mechanet.network import file as network_file
 from mechanet.optimizers import Optimizer, clip, optimizer_from
 from mechanet.schedules import Schedule, schedule_from
+from mechanet.training import state as training_state
+from mechanet.training.batches import batches_from
+from mechanet.training.divergence import DivergenceError
+from mechanet.training.history import Epoch, History
 
 MONITORS = ("loss", "accuracy", "validation_loss", "validation_accuracy")
 
@@ -132,8 +134,8 @@ class Training:
             self._decay = self._decay_vector() if self.optimizer.weight_decay else None
             self._epoch_start = zeros(network.parameters)
             self._best: Any = None
-        self._stepper = network.backend.fused(self.optimizer)
-        self._clip = network.backend.fused(clip)
+        self._stepper = kernels.fused(network.backend, self.optimizer)
+        self._clip = kernels.fused(network.backend, clip)
         self._draws = any(layer.kind == "regularizer" for layer in network.layers)
         self.history = History()
 

@@ -10,7 +10,7 @@ import cpucuda
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PARITY = "tests/jobs/mnist_parity.py"
 
 
@@ -66,14 +66,14 @@ def test_our_kernels_stay_within_their_arrays_and_depend_on_no_order():
     if cpucuda.unavailable():
         pytest.skip(cpucuda.unavailable())
     library = subprocess.check_output(["g++", "-print-file-name=libasan.so"], text=True).strip()
-    done = run("-m", "pytest", "--emulate-cuda", "-q", "-p", "no:cacheprovider", "tests/test_cuda_kernels.py",
+    done = run("-m", "pytest", "--emulate-cuda", "-q", "-p", "no:cacheprovider", "tests/kernels/test_kernels_cuda.py",
                LD_PRELOAD=library, ASAN_OPTIONS="detect_leaks=0", CPUCUDA_ASAN="1", CPUCUDA_REVERSE="1")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
 def test_the_library_works_without_the_kernels(tmp_path):
-    """With mechanet/cuda_kernels.py left out, every test of the device passes but the kernels' own."""
+    """With mechanet/kernels/cuda.py left out, every test of the device passes but the kernels' own."""
     if cpucuda.unavailable():
         pytest.skip(cpucuda.unavailable())
     for name in ("src", "tests", "conftest.py", "pyproject.toml"):
@@ -81,11 +81,17 @@ def test_the_library_works_without_the_kernels(tmp_path):
     (tmp_path / "src").unlink()
     (tmp_path / "src" / "mechanet").mkdir(parents=True)
     for path in (ROOT / "src" / "mechanet").iterdir():
-        if path.name not in ("cuda_kernels.py", "__pycache__"):
+        if path.name not in ("kernels", "__pycache__"):
             (tmp_path / "src" / "mechanet" / path.name).symlink_to(path)
+    kernels = tmp_path / "src" / "mechanet" / "kernels"
+    kernels.mkdir()
+    for path in (ROOT / "src" / "mechanet" / "kernels").glob("*.py"):
+        if path.name not in ("cuda.py", "cuda_source.py"):
+            (kernels / path.name).symlink_to(path)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "--emulate-cuda", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
-         "tests/test_network.py", "tests/test_training.py", "tests/test_cuda_device.py", "tests/test_cuda_kernels.py"],
+         "tests/network/test_network.py", "tests/training/test_training.py", "tests/backend/test_cuda_device.py",
+         "tests/kernels/test_kernels_cuda.py"],
         cwd=tmp_path, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

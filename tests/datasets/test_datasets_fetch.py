@@ -237,7 +237,7 @@ def test_progress_on_a_terminal(tiny, monkeypatch, capsys):
 
 
 def test_full_mnist_is_what_the_pins_say(monkeypatch):
-    folder = Path(__file__).parents[2] / "shared" / "data" / "mnist"
+    folder = Path(__file__).parents[3] / "shared" / "data" / "mnist"
     if not folder.is_dir():
         pytest.skip(f"the full MNIST is not at {folder}")
     monkeypatch.setenv("MECHANET_DATA", str(folder))

@@ -1,50 +1,24 @@
-"""Dense layers and ReLU on NumPy: in place where nobody looks any more, and narrow products cut to suit OpenBLAS.
-
-This file adds speed and nothing else, behind `cpu.fused`. Symbols are those of `mechanet.layers`: X (m, n_in),
-W (n_in, n_out), Z and A (m, n_out).
+"""Forms for NumPy: in place where nobody looks any more, long rows, parts that stay in the cache, and narrow
+products cut to suit OpenBLAS. Symbols are those of `mechanet.layers`: X (m, n_in), W (n_in, n_out), Z and A
+(m, n_out).
 """
 
 import functools
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
 
+from mechanet import layers, losses, optimizers
 from mechanet.backend.cpu_threads import blas
+
+PART = 65_536  # numbers of each vector: several vectors of float32 are then at home in the second cache
 
 # OpenBLAS has kernels for AVX-512 that take the numbers of a small product as they lie; a larger one is packed
 # into another order first, which for a narrow W takes longer than the product itself.
 SMALL = 1_000_000  # multiplications
 COLUMNS = 8  # of W at a time: half a register of float32 a row, the fastest of these kernels
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # what OpenBLAS calls its kernels
-
-
-def chain(layers: tuple, twins: Any) -> tuple:
-    """The steps of a chain: each Dense is one with the ReLU after it, the rows of a batch with their Scale.
-
-    `twins` is the module with the classes for these two: this one, or `cpu_loops`.
-    """
-    steps: list[Any] = []
-    for layer in layers:
-        name = _name_of(layer)
-        if name == "layers.activation.ReLU" and steps and type(steps[-1]) is Dense:
-            steps[-1] = twins.DenseReLU(steps[-1].plain)
-        elif name == "layers.shape.Scale" and len(steps) == 1 and _name_of(layers[0]) == "layers.gather.Gather":
-            steps = [twins.rows(layers[0], layer)]
-        elif name == "layers.gather.Gather":
-            steps.append(twins.rows(layer))
-        else:
-            steps.append(Dense(layer) if name == "layers.dense.Dense" else layer)
-    return tuple(steps)
-
-
-def rows(gather: Any, scale: Any = None) -> Any:
-    """Gather, and a Scale after it, in one step."""
-    return ScaledRows(gather, scale) if scale else gather
-
-
-def _name_of(layer: Any) -> str:
-    """Such as "layers.dense.Dense"; a subclass of yours has another name and keeps its own lines."""
-    return f"{type(layer).__module__}.{type(layer).__qualname__}".removeprefix("mechanet.")
 
 
 class ScaledRows:
@@ -68,7 +42,7 @@ class ScaledRows:
 class Dense:
     """Z = X W + b."""
 
-    def __init__(self, plain: Any):
+    def __init__(self, plain: Any, activation: Any = None):
         self.plain, self.parameters = plain, plain.parameters
         self.b = plain.b[None, :] if plain.bias else None  # (1, n_out): one row and b are then of one shape
         self.narrow = plain.W.dtype == np.float32 and plain.units < 2 * COLUMNS <= 512 <= plain.W.shape[0]
@@ -155,3 +129,77 @@ def gradient(X: np.ndarray, dZ: np.ndarray, out: np.ndarray) -> None:
     if rest:
         np.matmul(dZ.T, X[:, n - rest :], out=transposed[:, n - rest :])
     out[...] = transposed.T
+
+
+class CrossEntropy:
+    """Softmax with cross-entropy on labels, class by class: NumPy is several times faster over long rows.
+
+    The symbols are those of `mechanet.losses.CrossEntropy`, transposed: Z, E and P (k, m).
+    """
+
+    def __init__(self, plain: Any):
+        self.plain = plain
+
+    def labels(self, xp, Z):
+        """Predicted labels, without the detour that NumPy's functions make and its methods do not."""
+        return Z.argmax(axis=1)
+
+    def measure(self, xp, Z, T, c):
+        """The value, dZ (m, k), and the number of right decisions."""
+        if T.ndim != 1:
+            return self.plain.measure(xp, Z, T, c)
+        right = np.count_nonzero(Z.argmax(axis=1) == T)
+        m = T.shape[0]
+        Z = Z.T.copy()  # (m, k) -> (k, m)
+        Z -= np.maximum.reduce(Z)
+        at = T * m + _counted(m)  # where the score of the row's own class lies
+        own = Z.take(at)  # (m,)
+        E = np.exp(Z, out=Z)
+        S = np.add.reduce(E)
+        losses = np.log(S) - own
+        E *= c / S  # c P
+        E.reshape(-1)[at] -= c  # c (P - T), where T is 1
+        return c.dot(losses), E.T.copy(), right  # (k, m) -> (m, k): BLAS is slow on dZ in another order
+
+
+class InParts:
+    """An optimizer whose step goes through long vectors part by part, each formula whole on each part."""
+
+    def __init__(self, optimizer: Any):
+        self.optimizer = optimizer
+
+    def step(self, xp, theta, gradient, state, alpha, t, decay=None) -> None:
+        length = theta.shape[0]
+        if length <= PART:
+            self.optimizer.step(xp, theta, gradient, state, alpha, t, decay)
+            return
+        for part in cut(length, PART):
+            parts = {name: vector[part] for name, vector in state.items()}
+            decay_part = None if decay is None else decay[part]
+            self.optimizer.step(xp, theta[part], gradient[part], parts, alpha, t, decay_part)
+
+
+def cut(length: int, most: int) -> Iterator[slice]:
+    """Slices of about equal length, at most `most`, from 0 to `length`."""
+    parts = -(-length // max(most, 1))
+    step = -(-length // parts)
+    for start in range(0, length, step):
+        yield slice(start, min(start + step, length))
+
+
+@functools.lru_cache(maxsize=16)
+def _counted(length: int) -> np.ndarray:
+    return np.arange(length)
+
+
+def on_labels(form: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`form` of a cross-entropy without label smoothing; with it the plain one stays."""
+    return lambda plain: plain if plain.label_smoothing else form(plain)
+
+
+CHAINS = {
+    (layers.Gather, layers.Scale): ScaledRows,
+    (layers.Dense,): Dense,
+    (layers.Dense, layers.ReLU): DenseReLU,
+}
+PIECES = {losses.CrossEntropy: on_labels(CrossEntropy), **dict.fromkeys(optimizers.OPTIMIZERS.values(), InParts)}

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import mechanet as mn
-from mechanet import checkpoints, storage
+from mechanet import storage
+from mechanet.training import checkpoints
 
 
 def problem(rows=50):
@@ -161,7 +162,7 @@ SCRIPT = """
 import sys, time
 import numpy as np
 import mechanet as mn
-from mechanet.checkpoints import Checkpoints
+from mechanet.training.checkpoints import Checkpoints
 x = np.ones((64, 4)); y = np.zeros(64, "int64")
 training = mn.Training(mn.Network([mn.Dense(2)], (4,)), x, y, batch_size=32)
 training._update = lambda update=training._update: (update(), print("step", flush=True), time.sleep({pause}))

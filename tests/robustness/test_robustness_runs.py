@@ -12,7 +12,7 @@ import pytest
 
 import mechanet as mn
 
-JOBS = Path(__file__).parent / "jobs"
+JOBS = Path(__file__).parents[1] / "jobs"
 
 
 def network(width=64):

@@ -5,7 +5,7 @@ from typing import Any
 
 import mechanet.backend
 from mechanet import checks
-from mechanet.history import QUANTITIES, History
+from mechanet.training.history import QUANTITIES, History
 
 FILE_FORMAT = "mechanet training"
 FILE_VERSION = 2

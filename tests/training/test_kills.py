@@ -12,7 +12,7 @@ from jobs import kills
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_a_training_killed_at_a_random_moment_ends_the_same():
-    job = Path(__file__).parent / "jobs" / "kills.py"
+    job = Path(__file__).parents[1] / "jobs" / "kills.py"
     process = subprocess.run(
         [sys.executable, str(job), "--kills", str(len(kills.CASES))],
         capture_output=True,

@@ -8,7 +8,7 @@ import pytest
 import mechanet as mn
 import mechanet.backend
 from mechanet.backend import NumpyBackend, cuda_errors
-from mechanet.checkpoints import Checkpoints, resume
+from mechanet.training.checkpoints import Checkpoints, resume
 
 
 def network(device="cpu"):

@@ -13,7 +13,9 @@ import pytest
 import threadpoolctl
 
 import mechanet as mn
-from mechanet.backend import NUMPY, cpu, cpu_layers, cpu_loops, cpu_threads
+from mechanet import kernels
+from mechanet.backend import NUMPY, cpu_loops, cpu_threads
+from mechanet.kernels import cpu
 from mechanet.losses import CrossEntropy, SquaredError
 
 
@@ -37,7 +39,7 @@ def test_cross_entropy_by_classes_is_the_plain_one(dtype, m, k, scale, rng):
     c = rng.random(m).astype(dtype)
     c /= c.sum()
     Z.flags.writeable = False
-    value, dZ, right = cpu.fused(plain).measure(np, Z, T, c)
+    value, dZ, right = kernels.fused(NUMPY, plain).measure(np, Z, T, c)
     expected, expected_dZ, expected_right = plain.measure(np, Z, T, c)
     tolerance = {"float32": 2e-6, "float64": 1e-14}[dtype]
     np.testing.assert_allclose(value, expected, rtol=tolerance)
@@ -49,7 +51,7 @@ def test_cross_entropy_by_classes_is_the_plain_one(dtype, m, k, scale, rng):
 @pytest.mark.usefixtures("loops")
 def test_cross_entropy_by_classes_worked_by_hand():
     """Two rows, equal weights: P = (¾, ¼) for scores log 3 and 0."""
-    fast = cpu.fused(CrossEntropy().bind(NUMPY, 2, np.dtype("float64")))
+    fast = kernels.fused(NUMPY, CrossEntropy().bind(NUMPY, 2, np.dtype("float64")))
     Z = np.log([[3.0, 1.0], [1.0, 3.0]])
     value, dZ, right = fast.measure(np, Z, np.array([0, 0]), np.array([0.5, 0.5]))
     assert value == pytest.approx(-0.5 * (np.log(0.75) + np.log(0.25)))
@@ -61,7 +63,7 @@ def test_cross_entropy_by_classes_worked_by_hand():
 def test_targets_of_probabilities_take_the_plain_lines(rng):
     plain = CrossEntropy().bind(NUMPY, 3, np.dtype("float64"))
     Z, T, c = rng.standard_normal((4, 3)), np.full((4, 3), 1 / 3), np.full(4, 0.25)
-    value, dZ, _ = cpu.fused(plain).measure(np, Z, T, c)
+    value, dZ, _ = kernels.fused(NUMPY, plain).measure(np, Z, T, c)
     expected, expected_dZ = plain(np, Z, T, c)
     assert value == expected
     np.testing.assert_array_equal(dZ, expected_dZ)
@@ -73,8 +75,8 @@ def test_what_has_no_faster_twin_stays_as_it_is():
         pass
 
     smoothed = CrossEntropy(label_smoothing=0.1).bind(NUMPY, 3, np.dtype("float32"))
-    for plain in (smoothed, SquaredError(), Mine(), np.sum, ()):
-        assert cpu.fused(plain) is plain
+    for plain in (smoothed, SquaredError(), Mine(), np.sum):
+        assert kernels.fused(NUMPY, plain) is plain
 
 
 @pytest.mark.parametrize(
@@ -127,11 +129,11 @@ def test_products_in_pieces(m, n, k, rng, monkeypatch):
         return matmul(A, B, out=out)
 
     monkeypatch.setattr(np, "matmul", seen)
-    cpu_layers.gradient(X, dZ, dW)
+    cpu.gradient(X, dZ, dW)
     wide = [array.astype("float64") for array in (X, W, dZ)]
-    np.testing.assert_allclose(cpu_layers.product(X, W), wide[0] @ wide[1], rtol=0, atol=1e-6 * n)
+    np.testing.assert_allclose(cpu.product(X, W), wide[0] @ wide[1], rtol=0, atol=1e-6 * n)
     np.testing.assert_allclose(dW, wide[0].T @ wide[2], rtol=0, atol=1e-6 * m + 1e-5)
-    assert max(sizes) <= cpu_layers.SMALL
+    assert max(sizes) <= cpu.SMALL
     assert len(sizes) <= 6  # stacks of pieces: a call for each would let go of the interpreter as often
 
 
@@ -150,7 +152,7 @@ def test_cut_covers_all_of_it_evenly(length, most):
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 def test_dense_and_relu_are_the_plain_ones(units, bias, kernels, monkeypatch, rng):
     """Forward, backward and dX of a chain as it runs, against its layers one by one in float64."""
-    monkeypatch.setattr(cpu_layers, "avx512", lambda: kernels)
+    monkeypatch.setattr(cpu, "avx512", lambda: kernels)
     layers = [layer for n in units for layer in (mn.Dense(n, bias=bias), mn.ReLU())][:-1]
     net = mn.Network(layers, (600,), "squared_error", seed=3)
     plain = mn.Network(layers, (600,), "squared_error", dtype="float64", seed=3)
@@ -184,7 +186,7 @@ def test_layers_of_your_own_keep_their_lines():
 def test_sum_of_rows(shape, rng):
     A = rng.standard_normal(shape)
     out = np.empty(shape[1])
-    cpu.sum_rows(A, out)
+    cpu_loops.sum_rows(A, out)
     np.testing.assert_allclose(out, [sum(column) for column in A.T.tolist()], rtol=1e-12)
 
 
@@ -425,7 +427,7 @@ def test_loops_of_optimizers_are_the_plain_lines_bit_for_bit(optimizer, dtype, r
     gradients = [(10.0 ** rng.uniform(-9, 3, 1001) * rng.choice([-1, 0, 1], 1001)).astype(dtype) for _ in range(5)]
     decay = np.where(rng.random(1001) < 0.5, 0.1, 0.0).astype(dtype) if optimizer.weight_decay else None
     ends = []
-    for step in (optimizer.step, cpu.fused(optimizer).step):
+    for step in (optimizer.step, kernels.fused(NUMPY, optimizer).step):
         theta = np.linspace(-1, 1, 1001, dtype=dtype)
         state = {name: np.zeros(1001, dtype) for name in optimizer.vectors}
         for t, gradient in enumerate(gradients, 1):
@@ -468,7 +470,7 @@ def test_rows_that_are_not_there(kind, row):
 @built
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_that_are_not_there(label):
-    loss = cpu.fused(CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
+    loss = kernels.fused(NUMPY, CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
     with pytest.raises(IndexError, match="labels go from 0 to 2"):
         loss.measure(np, np.zeros((2, 3)), np.array([0, label]), np.full(2, 0.5))
 
@@ -524,7 +526,7 @@ def test_the_loops_of_relu_are_the_plain_lines_bit_for_bit(m, n, bias, dtype, rn
 @built
 def test_loops_are_not_run_over_what_does_not_fit():
     theta, long = np.ones(4), np.ones(5)
-    step = cpu.fused(mn.SGD(0.1)).step
+    step = kernels.fused(NUMPY, mn.SGD(0.1)).step
     with pytest.raises(ValueError, match="a step on 4 float64 expects vectors like that. Received: 5 float64."):
         step(np, theta, long, {}, 0.1, 1)
     with pytest.raises(ValueError, match="Received: 4 float32."):
@@ -539,7 +541,7 @@ def test_loops_are_not_run_over_what_does_not_fit():
         step(np, fixed, gradient, {}, 0.1, 1)
     step(np, theta, gradient, {}, 0.1, 1)  # what is only read may be read-only
     np.testing.assert_array_equal(theta, 0.9)
-    loss = cpu.fused(CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
+    loss = kernels.fused(NUMPY, CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
     with pytest.raises(ValueError, match="shape|broadcast"):
         loss.measure(np, np.zeros((4, 3)), np.array([0, 1]), np.full(4, 0.25))
 
@@ -549,7 +551,7 @@ def test_an_optimizer_of_your_own_has_no_loop():
         pass
 
     mine = Mine()
-    assert cpu.fused(mine) is mine
+    assert kernels.fused(NUMPY, mine) is mine
 
 
 def test_trainings_with_and_without_loops_agree(monkeypatch, rng):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from mechanet import checks
-from mechanet.history import Epoch, History
 from mechanet.network import Network
-from mechanet.training import Training
+from mechanet.training.history import Epoch, History
+from mechanet.training.training import Training
 
 ROWS = 25  # of a table, about: of a long training only some epochs are shown
 REFRESH = 0.1  # seconds between two looks of the bar at the training

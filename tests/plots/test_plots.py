@@ -382,7 +382,7 @@ def test_errors_say_what_to_do(rng):
 
 
 def test_the_pictures_of_the_readme_open_and_are_small():
-    folder = Path(__file__).parents[1] / "docs" / "images"
+    folder = Path(__file__).parents[2] / "docs" / "images"
     for name, kind in (("network.png", "PNG"), ("training.gif", "GIF")):
         with Image.open(folder / name) as picture:
             picture.load()

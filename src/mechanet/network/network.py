@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import mechanet.backend
-from mechanet import blocks, checks, network_file, notebook, summary
+from mechanet import checks, kernels, notebook
 from mechanet.layers import Gather, Layer, chain_shapes
 from mechanet.losses import loss_from
+from mechanet.network import blocks, summary
+from mechanet.network import file as network_file
 
 
 class Network:
@@ -71,7 +73,7 @@ class Network:
             self._assemble(shapes)
             self.loss = loss_from(loss).bind(self.backend, self.output_shape[0], self._dtype)
             self._initialize()
-            loss = self.backend.fused(self.loss)
+            loss = kernels.fused(self.backend, self.loss)
             self.run_loss, self._labels = loss.measure, loss.labels
         trained = [i for i, step in enumerate(self._steps) if step.parameters]
         self._first_trained = trained[0] if trained else len(self._steps)
@@ -84,7 +86,7 @@ class Network:
         """Bind the layers to `parameters` and `gradient`; what runs is the same, in fewer steps where it can."""
         self.layers = self._bind(shapes)
         gather = Gather(self._dtype).bind(self.backend, self.input_shape, {}, {})
-        self._steps = self.backend.fused((gather, *self.layers))
+        self._steps = kernels.steps(self.backend, (gather, *self.layers))
         self._twins: list[Network] = []
 
     def _bind(self, shapes) -> tuple[Layer, ...]:

@@ -1,0 +1,50 @@
+"""Faster forms of the mathematics: what does the same as layers in a row, a loss, an optimizer, in fewer steps.
+
+Each file here is for one kind of backend and ends in two tables. CHAINS says what stands for layers in a row, by
+their classes; PIECES what stands for a loss, an optimizer or a function. Only the very class counts: a subclass of
+yours keeps its own lines. These files add speed and nothing else; a test holds each form against the plain lines.
+"""
+
+import importlib
+from types import FunctionType, ModuleType
+from typing import Any
+
+import mechanet.backend.cpu_loops
+from mechanet.backend import Backend, NumpyBackend
+from mechanet.backend.cuda import CudaBackend
+
+
+def _forms(backend: Backend) -> ModuleType | None:
+    """The file for `backend`, loaded when it is first asked for; None where there is none, or it was left out."""
+    if isinstance(backend, NumpyBackend):
+        name = "mechanet.kernels.loops" if mechanet.backend.cpu_loops.LOOPS else "mechanet.kernels.cpu"
+    elif isinstance(backend, CudaBackend):
+        name = "mechanet.kernels.cuda"
+    else:
+        return None
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        return None
+
+
+def steps(backend: Backend, layers: tuple) -> tuple:
+    """What runs for a chain of layers: the longest run that has a form, else the layer itself."""
+    chains = getattr(_forms(backend), "CHAINS", {})
+    found: list[Any] = []
+    i = 0
+    while i < len(layers):
+        runs = (layers[i : i + n] for n in (2, 1))
+        run = next((run for run in runs if tuple(map(type, run)) in chains), None)
+        found.append(layers[i] if run is None else chains[tuple(map(type, run))](*run))
+        i += len(run or (1,))
+    return tuple(found)
+
+
+def fused(backend: Backend, plain: Any) -> Any:
+    """What runs for a loss, an optimizer or a function: its form, or `plain` itself."""
+    key = plain if isinstance(plain, FunctionType) else type(plain)
+    form = getattr(_forms(backend), "PIECES", {}).get(key)
+    return form(plain) if form else plain

@@ -1,0 +1,7 @@
+"""Training: an iterator of epochs. Leave the loop to stop; run it on to go on."""
+
+from mechanet.training.divergence import DivergenceError
+from mechanet.training.history import Epoch, History
+from mechanet.training.training import EarlyStopping, Training
+
+__all__ = ["DivergenceError", "EarlyStopping", "Epoch", "History", "Training"]

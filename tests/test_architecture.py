@@ -283,7 +283,7 @@ def test_an_import_is_quick(record_property, tmp_path):
 
 
 def public(name: str):
-    if name in mn.DOORS:
+    if name in mn.LAZY:
         try:
             return getattr(mn, name)
         except ImportError as error:
@@ -298,7 +298,7 @@ def test_all_is_complete():
         if not name.startswith("_") and getattr(value, "__module__", "").startswith("mechanet")
     }
     assert defined - set(mn.__all__) == set()
-    assert set(mn.DOORS) <= set(mn.__all__)
+    assert set(mn.LAZY) <= set(mn.__all__)
     assert len(mn.__all__) == len(set(mn.__all__))
     assert set(mn.__all__) <= set(dir(mn))
 

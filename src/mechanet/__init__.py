@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Doors that need an optional library; they are opened when they are first used.
-DOORS = ("datasets", "estimators", "plots")
+LAZY = ("datasets", "estimators", "plots")
 
 __all__ = [
     "ELU",
@@ -97,7 +97,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name in DOORS:
+    if name in LAZY:
         return importlib.import_module(f"mechanet.{name}")
     if name == "Explanation":
         return importlib.import_module("mechanet.explain").Explanation

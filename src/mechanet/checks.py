@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-ROWS_AT_ONCE = 16_384
+CHUNK = 16_384
 
 
 def one_of(name: str, value: Any, options: Iterable[str]) -> str:
@@ -95,8 +95,8 @@ def finite(name: str, x: np.ndarray) -> None:
     """Check, a block of rows at a time (`x` may be a memory map), that host array `x` has no NaN or infinity."""
     if x.dtype.kind != "f":
         return
-    for start in range(0, x.shape[0], ROWS_AT_ONCE):
-        block = x[start : start + ROWS_AT_ONCE]
+    for start in range(0, x.shape[0], CHUNK):
+        block = x[start : start + CHUNK]
         if not np.isfinite(block).all():
             at = np.argwhere(~np.isfinite(block))[0]
             index = (start + int(at[0]), *map(int, at[1:]))

@@ -321,13 +321,13 @@ def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
     net = mn.Network([mn.Dense(5), mn.ReLU(), mn.Dense(3)], (6,), dtype="float64", seed=3)
     net.block_rows = 512
     found, workers = [], []
-    side_by_side = cpu_threads.side_by_side
+    run_parallel = cpu_threads.run_parallel
 
     def seen(works, count):
         workers.append((len(works), count, blas_threads()))
-        return side_by_side(works, count)
+        return run_parallel(works, count)
 
-    monkeypatch.setattr(cpu_threads, "side_by_side", seen)
+    monkeypatch.setattr(cpu_threads, "run_parallel", seen)
     for had in (1, 3):
         with threadpoolctl.threadpool_limits(had, "blas"):
             found.append((net.forward(x), net.evaluate(x, y)))
@@ -350,9 +350,9 @@ def test_an_error_beside_is_raised_and_nothing_warns():
         raise MemoryError("beside")
 
     with pytest.raises(MemoryError, match="does not suffice for blocks"), NUMPY.current("blocks"):
-        cpu_threads.side_by_side([lambda: np.ones(1) / 0, fail], 2)
+        cpu_threads.run_parallel([lambda: np.ones(1) / 0, fail], 2)
     with NUMPY.current("blocks"):
-        results = cpu_threads.side_by_side([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)], 3)
+        results = cpu_threads.run_parallel([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)], 3)
     assert results == [np.inf, -np.inf, np.inf]
 
 
@@ -372,7 +372,7 @@ def test_a_worker_that_is_held_up_holds_up_nobody():
         return number
 
     works = [first, *(lambda number=number: other(number) for number in (1, 2, 3, 4))]
-    assert cpu_threads.side_by_side(works, 2) == [0, 1, 2, 3, 4]
+    assert cpu_threads.run_parallel(works, 2) == [0, 1, 2, 3, 4]
 
 
 def test_after_an_error_no_new_work_begins():
@@ -382,7 +382,7 @@ def test_after_an_error_no_new_work_begins():
         raise ValueError("here")
 
     with pytest.raises(ValueError, match="here"):
-        list(cpu_threads.side_by_side([fail, *[lambda: begun.append(1) or time.sleep(0.01)] * 50], 2))
+        list(cpu_threads.run_parallel([fail, *[lambda: begun.append(1) or time.sleep(0.01)] * 50], 2))
     assert len(begun) < 50
 
 
@@ -515,12 +515,12 @@ def test_the_loops_of_relu_are_the_plain_lines_bit_for_bit(m, n, bias, dtype, rn
     step.backward(dA, cache)
     np.testing.assert_array_equal(dA, dZ)
     if bias:
-        in_order = np.zeros(n, dtype)
+        arange = np.zeros(n, dtype)
         for row in dZ:
-            in_order += row
-        np.testing.assert_array_equal(dense.db, in_order)
+            arange += row
+        np.testing.assert_array_equal(dense.db, arange)
         dense.backward(dZ, X)
-        np.testing.assert_array_equal(dense.db, in_order)
+        np.testing.assert_array_equal(dense.db, arange)
 
 
 @built

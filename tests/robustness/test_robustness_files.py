@@ -4,6 +4,7 @@ Long form: tests/jobs/headers.py and tests/jobs/fuzz.py.
 """
 
 import random
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -92,7 +93,7 @@ REFUSED = [
         r"expected finite numbers in layers.3.W.*nan",
     ),
     ("state", edited("state", "format", "mechanet network"), "expected a file of format 'mechanet training'"),
-    ("state", edited("state", "version", "1"), "expected version 1 or 2 of the format. Received: '1'"),
+    ("state", edited("state", "version", "1"), "expected version 3 of the format. Received: '1'"),
     ("state", edited("state", "rows", 11), "expected the same data, 11 rows. Received: 10 rows"),
     ("state", edited("state", "progress", "step", 99), "expected at most 3 steps an epoch. Received: step=99"),
     ("state", edited("state", "progress", "best_value", 10**400), "int too large"),
@@ -184,10 +185,8 @@ def test_the_network_files_of_every_version_stay_readable(version):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_the_training_files_of_every_version_stay_readable(version):
+def test_states_from_before_the_first_release_are_refused(version):
     x, y = headers.data()
-    run = mn.Training.resume(DATA / f"training-{version}.safetensors", x, y, validation=(x, y))
-    assert (run.epoch, run.step, run.updates) == (1, 2, 5)
-    list(run.epochs())
-    assert run.epoch == 3
-    np.testing.assert_allclose(run.history[-1].loss, 1.12232232, rtol=1e-5)
+    message = f"expected version 3 of the format. Received: {version}. A state is resumed by the release that wrote it"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        mn.Training.resume(DATA / f"training-{version}.safetensors", x, y, validation=(x, y))

@@ -19,8 +19,8 @@ from mechanet.backend import cpu_loops, cuda
 from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend, in_blocks, to_host
 
 __all__ = [
-    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "check_dtype", "devices",
-    "generator", "in_blocks", "in_order", "resolve", "to_host",
+    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "arange", "check_dtype", "devices",
+    "generator", "in_blocks", "resolve", "to_host",
 ]  # fmt: skip
 
 DTYPES = ("float32", "float64")
@@ -65,7 +65,7 @@ def resolve(device: str | Any = "cpu", xp: ModuleType | str | None = None) -> Ba
     return cuda.backend(int(number or 0))
 
 
-def home(x: Any) -> Backend:
+def backend_of(x: Any) -> Backend:
     """The backend that array `x` is of; NumPy's for what is no array, such as a list."""
     if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
         return NUMPY
@@ -136,7 +136,7 @@ def devices() -> list[Device]:
     return found
 
 
-def in_order(n: int) -> np.ndarray:
+def arange(n: int) -> np.ndarray:
     """0, 1, ..., n - 1, on the host."""
     return np.arange(n)
 

@@ -84,7 +84,7 @@ class Backend:
             x = self.xp.asarray(x, device=self.device)
         return x if dtype is None or x.dtype == dtype else self.xp.astype(x, dtype)
 
-    def take_in(self, x: Any) -> Any:
+    def ingest(self, x: Any) -> Any:
         """`x`, which came in at the door: on this device where no trip leads over the host, else on the host."""
         return x if self.holds(x) else to_host(x)
 
@@ -107,7 +107,7 @@ class Backend:
         """Whether an array of `size` bytes is best moved to the device at once, rather than batch by batch."""
         return True
 
-    def like(self, result: Any, x: Any) -> Any:
+    def return_like(self, result: Any, x: Any) -> Any:
         """Give `result` where `x`, which came in at the door, lives: host arrays and sequences in, host out."""
         if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
             return self.to_host(result)
@@ -134,7 +134,7 @@ class Backend:
         """How many pieces of work are best done side by side, inside `threads`."""
         return 1
 
-    def side_by_side(self, works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+    def run_parallel(self, works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
         """The results of the `works` in their order, done by as many `workers`."""
         return (work() for work in works)
 
@@ -199,8 +199,8 @@ class NumpyBackend(OutBackend):
     def holds(self, x: Any) -> bool:
         return type(x) is np.ndarray
 
-    def like(self, result: Any, x: Any) -> Any:
-        return result if isinstance(x, np.ndarray) else super().like(result, x)
+    def return_like(self, result: Any, x: Any) -> Any:
+        return result if isinstance(x, np.ndarray) else super().return_like(result, x)
 
     def check_scores(self, Z: Any, x: Any) -> None:
         if np.count_nonzero(np.isfinite(Z)) < Z.size:  # half the time of all(), which a single row notices
@@ -218,8 +218,8 @@ class NumpyBackend(OutBackend):
     def workers(self) -> int:
         return cpu_threads.WORKERS.get()
 
-    def side_by_side(self, works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
-        return cpu_threads.side_by_side(works, workers)
+    def run_parallel(self, works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+        return cpu_threads.run_parallel(works, workers)
 
 
 def in_blocks(work: Callable[[int], Any], rows: int) -> Any:

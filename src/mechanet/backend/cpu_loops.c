@@ -138,7 +138,7 @@ EACH_WIDTH void relu_backward(int64_t m, int64_t n, real *restrict dA, const rea
    the label's; -1 where there is no such label. */
 EACH_WIDTH int64_t less_largest(int64_t m, int64_t k, const real *restrict Z, const int64_t *restrict T,
                                 const real *restrict c, real *restrict D, double *restrict loss) {
-  int64_t right = 0;
+  int64_t correct = 0;
   *loss = 0;
   for (int64_t i = 0; i < m; i++, Z += k, D += k) {
     if (T[i] < 0 || T[i] >= k) return -1;
@@ -149,10 +149,10 @@ EACH_WIDTH int64_t less_largest(int64_t m, int64_t k, const real *restrict Z, co
     if (D[T[i]] == 0) {
       int64_t first = 0;
       while (D[first] != 0) first++;
-      right += first == T[i];
+      correct += first == T[i];
     }
   }
-  return right;
+  return correct;
 }
 
 /* E ← c (E / S - T), which is dZ, with S the sums of the rows of E = exp(D); *loss ← *loss + Σ_i c_i log S_i */

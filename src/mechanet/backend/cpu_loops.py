@@ -47,7 +47,7 @@ def _load(dtype: str, number: Any) -> ctypes.CDLL:
 
 
 LOOPS: dict[Any, ctypes.CDLL] = {}
-Byte: Any = ctypes.c_char
+Char: Any = ctypes.c_char
 with contextlib.suppress(OSError, AttributeError):
     LOOPS |= {
         np.dtype("float32"): _load("float32", ctypes.c_float),
@@ -57,7 +57,7 @@ with contextlib.suppress(OSError, AttributeError):
 
 def writes(array: np.ndarray) -> Any:
     """Where a loop may write; TypeError where it may not, or where the numbers do not lie one after another."""
-    return ctypes.byref(Byte.from_buffer(array))  # faster than the array's own ways to say it
+    return ctypes.byref(Char.from_buffer(array))  # faster than the array's own ways to say it
 
 
 def at(array: np.ndarray | None) -> Any:

@@ -61,7 +61,7 @@ def limited(threads: int | str | None, network: Any, rows: int | None) -> Iterat
         WORKERS.reset(before)
 
 
-def side_by_side(works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+def run_parallel(works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
     """The results of the `works`, in their order.
 
     One worker does them here, one after the other; more take the next that waits whenever they are ready, so that

@@ -48,12 +48,12 @@ class CudaBackend(OutBackend):
 
     def asarray(self, x: Any, dtype: Any = None) -> Any:
         with _cupy().cuda.Device(self.device.id):
-            x = self.take_in(x)
+            x = self.ingest(x)
             if isinstance(x, np.ndarray):
                 x = _cupy().asarray(x)
             return x if dtype is None or x.dtype == dtype else x.astype(dtype)
 
-    def take_in(self, x: Any) -> Any:
+    def ingest(self, x: Any) -> Any:
         if self.holds(x):
             return x
         if not on_cuda(x):
@@ -71,9 +71,9 @@ class CudaBackend(OutBackend):
     def fits(self, size: int) -> bool:
         return size < self._free_bytes() // 2
 
-    def like(self, result: Any, x: Any) -> Any:
+    def return_like(self, result: Any, x: Any) -> Any:
         if not on_cuda(x) or array_api_compat.is_cupy_array(x):
-            return super().like(result, x)
+            return super().return_like(result, x)
         if array_api_compat.is_array_api_obj(x):
             return array_api_compat.array_namespace(x).from_dlpack(result)
         return result

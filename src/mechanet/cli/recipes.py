@@ -102,7 +102,7 @@ def hold_out(validation: str, data: datasets.Dataset, seed: int) -> tuple[Rows, 
             raise ValueError
     except ValueError:
         raise ValueError(f"{expected} Received: {validation!r}.") from None
-    order = mn.backend.in_order(n) if first else mn.backend.generator(seed).permutation(n)
+    order = mn.backend.arange(n) if first else mn.backend.generator(seed).permutation(n)
     held, kept = order[:count], order[count:]
     return (x[kept], y[kept]), (x[held], y[held])
 

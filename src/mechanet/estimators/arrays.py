@@ -63,7 +63,7 @@ def check_place(estimator, X, method: str) -> None:
 
 def place_name(X) -> str:
     """The namespace of X and its device, in words; "cpu" for everything on the host that NumPy reads."""
-    return mechanet.backend.home(X).name
+    return mechanet.backend.backend_of(X).name
 
 
 def dtype_of(X) -> str:
@@ -76,7 +76,7 @@ def take(X, rows):
     """The rows of X with the numbers `rows` (host), where X lives."""
     if not _foreign(X):
         return X[rows]
-    home = mechanet.backend.home(X)
+    home = mechanet.backend.backend_of(X)
     return home.xp.take(X, home.asarray(rows), axis=0)
 
 
@@ -84,17 +84,17 @@ def follow(result, X):
     """A host array, such as labels, where X lives; text stays on the host, since only NumPy has text."""
     if not _foreign(X) or result.dtype.kind not in "biuf":
         return result
-    return mechanet.backend.home(X).asarray(result)
+    return mechanet.backend.backend_of(X).asarray(result)
 
 
 def namespace(X):
     """The namespace that results for X are computed with."""
-    return mechanet.backend.home(X).xp
+    return mechanet.backend.backend_of(X).xp
 
 
 def _foreign(x) -> bool:
     """Whether x is an array of another library than NumPy."""
-    return mechanet.backend.home(x) is not mechanet.backend.NUMPY
+    return mechanet.backend.backend_of(x) is not mechanet.backend.NUMPY
 
 
 def _float_types(estimator, X) -> list:

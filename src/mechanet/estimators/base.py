@@ -132,7 +132,7 @@ class BaseMLP(FittedNetwork):
         loss, outputs, link = self._output()
         dtype = arrays.dtype_of(X) if self.dtype is None else mechanet.backend.check_dtype(self.dtype)
         layers = parameters.layers_of(self, X.shape[1], outputs)
-        device = mechanet.backend.home(X) if self.device is None else self.device
+        device = mechanet.backend.backend_of(X) if self.device is None else self.device
         self.network_ = Network(layers, (X.shape[1],), loss, dtype, device)
         self._place = arrays.place_name(X)
         self._follows = self.device is None

@@ -32,7 +32,7 @@ class HeldOut:
         self.weights = weights
 
     def measure(self, network) -> tuple[float, float]:
-        """The loss, without penalty, and the score: accuracy (all labels of a row right) or R²; it can be NaN."""
+        """The loss, without penalty, and the score: accuracy (a row with all labels) or R²; it can be NaN."""
         with network.backend.current():
             loss, parts = 0.0, []
             for block in network.blocks(self.X.shape[0]):
@@ -42,8 +42,8 @@ class HeldOut:
             predictions = network.backend.to_host(network.xp.concat(parts, axis=0))
             loss = float(loss)
         if network.loss.classifies:
-            right = (predictions == self.truth).reshape(len(self.truth), -1).all(axis=1)
-            return loss, float(np.average(right, weights=self.weights))
+            correct = (predictions == self.truth).reshape(len(self.truth), -1).all(axis=1)
+            return loss, float(np.average(correct, weights=self.weights))
         if not np.isfinite(predictions).all():
             return loss, float("nan")
         with np.errstate(over="ignore"):

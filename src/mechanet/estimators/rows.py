@@ -34,7 +34,7 @@ class DrawnBatches(ArrayBatches):
     def __init__(self, network, X, targets, weights, batch_size: int, shuffle: bool, random_state):
         super().__init__(network, X, targets, weights, batch_size, shuffle, seed=0)
         self.random_state = random_state
-        self._order = mechanet.backend.in_order(self.rows)
+        self._order = mechanet.backend.arange(self.rows)
         self._drawn = 0
 
     def inputs(self, x):

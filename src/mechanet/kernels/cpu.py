@@ -31,7 +31,7 @@ class ScaledRows:
 
     def forward(self, X, rng=None):
         A, _ = self.gather.forward(X)
-        if A is X[0]:  # all rows, and of the right type already: they are somebody's
+        if A is X[0]:  # all rows, and of the wanted type already: they are somebody's
             return self.scale.forward(A)
         return np.multiply(A, self.factor, out=A), None
 
@@ -145,10 +145,10 @@ class CrossEntropy:
         return Z.argmax(axis=1)
 
     def measure(self, xp, Z, T, c):
-        """The value, dZ (m, k), and the number of right decisions."""
+        """The value, dZ (m, k), and the number of correct decisions."""
         if T.ndim != 1:
             return self.plain.measure(xp, Z, T, c)
-        right = np.count_nonzero(Z.argmax(axis=1) == T)
+        correct = np.count_nonzero(Z.argmax(axis=1) == T)
         m = T.shape[0]
         Z = Z.T.copy()  # (m, k) -> (k, m)
         Z -= np.maximum.reduce(Z)
@@ -159,7 +159,7 @@ class CrossEntropy:
         losses = np.log(S) - own
         E *= c / S  # c P
         E.reshape(-1)[at] -= c  # c (P - T), where T is 1
-        return c.dot(losses), E.T.copy(), right  # (k, m) -> (m, k): BLAS is slow on dZ in another order
+        return c.dot(losses), E.T.copy(), correct  # (k, m) -> (m, k): BLAS is slow on dZ in another order
 
 
 class InParts:

@@ -175,33 +175,33 @@ def _activation_backward(kind, dA, Z, A, option, db):
 
 
 class _CrossEntropy:
-    """The value, the gradient and the number of right decisions in one launch."""
+    """The value, the gradient and the number of correct decisions in one launch."""
 
     def __init__(self, plain):
         self.smoothing, self.labels = plain.label_smoothing, plain.labels
         self._room: tuple[Any, Any, list[int]] | None = None
 
     def measure(self, xp, Z, T, c):
-        """The value (0-d), dZ (m, k), and the number of right decisions (0-d)."""
+        """The value (0-d), dZ (m, k), and the number of correct decisions (0-d)."""
         m, k = Z.shape
         Z, T, c, dtype = (*map(cupy.ascontiguousarray, (Z, T, c)), Z.dtype)
         dZ = cupy.empty_like(Z)
-        value, hits = self._next(dtype)
+        value, count = self._next(dtype)
         labels, targets = (T, NULL) if T.ndim == 1 else (NULL, T)
         keep, share = dtype.type(1.0 - self.smoothing), dtype.type(self.smoothing / k)
         kernel = _raw(BLOCK_SUMS + SOFTMAX_CROSS_ENTROPY, "softmax_cross_entropy", dtype.name)
         kernel((min(-(-m // 8), BLOCKS),), (256,), (Z, labels, targets, c, m, cupy.int32(k), keep, share,
-                                                    dZ, value, hits,
+                                                    dZ, value, count,
                                                     *_scratch_here(dtype.name)))  # fmt: skip
-        return value, dZ, hits
+        return value, dZ, count
 
     def _next(self, dtype):
         """Room for the next value and count, many to a block of the pool: a training keeps an epoch of them."""
         if self._room is None or self._room[0].dtype != dtype or not self._room[2]:
             self._room = cupy.empty(64, dtype), cupy.empty(64, "int64"), list(range(64))
-        values, hits, free = self._room
+        values, count, free = self._room
         at = free.pop()
-        return values[at], hits[at]
+        return values[at], count[at]
 
 
 SGD = cupy.ElementwiseKernel(

@@ -85,11 +85,11 @@ __device__ bool ahead(const real* z, int i, int j, int k) {  // the first of the
 }
 extern "C" __global__ void softmax_cross_entropy(
     const real* Z, const long long* labels, const real* targets, const real* c, long long m, int k, real keep,
-    real share, real* dZ, real* value, long long* hits, volatile real* parts, volatile long long* part_hits,
+    real share, real* dZ, real* value, long long* count, volatile real* parts, volatile long long* part_correct,
     unsigned* finished) {
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
   real loss = 0;
-  long long right = 0;
+  long long correct = 0;
   for (long long row = blockIdx.x * WARPS + warp; row < m; row += (long long)gridDim.x * WARPS) {
     const real* z = Z + row * k;
     const real* t = targets + row * k;
@@ -113,7 +113,7 @@ extern "C" __global__ void softmax_cross_entropy(
     sum = sum_in_order(sum, k < 32 ? k : 32);
     dot = warp_sum(dot);
     loss += c[row] * (log(sum) - dot);
-    right += guess == truth;
+    correct += guess == truth;
     const real scale = c[row] / sum;
     for (int j = lane; j < k; j += 32) {
       const real target = keep * (labels ? real(j == truth) : t[j]) + share;
@@ -121,32 +121,32 @@ extern "C" __global__ void softmax_cross_entropy(
     }
   }
   __shared__ real losses[WARPS];
-  __shared__ long long rights[WARPS];
+  __shared__ long long corrects[WARPS];
   if (lane == 0) {
     losses[warp] = loss;
-    rights[warp] = right;
+    corrects[warp] = correct;
   }
   __syncthreads();
   if (threadIdx.x == 0) {
     for (int i = 1; i < WARPS; i++) {
       loss += losses[i];
-      right += rights[i];
+      correct += corrects[i];
     }
     parts[blockIdx.x] = loss;
-    part_hits[blockIdx.x] = right;
+    part_correct[blockIdx.x] = correct;
   }
   if (!finished_last(finished) || warp) return;
   loss = 0;
-  right = 0;
+  correct = 0;
   for (int i = lane; i < gridDim.x; i += 32) {
     loss += parts[i];
-    right += part_hits[i];
+    correct += part_correct[i];
   }
   loss = warp_sum(loss);
-  right = warp_sum(right);
+  correct = warp_sum(correct);
   if (lane == 0) {
     *value = loss;
-    *hits = right;
+    *count = correct;
   }
 }
 """

@@ -81,18 +81,18 @@ class CrossEntropy:
         return Z.argmax(axis=1)
 
     def measure(self, xp, Z, T, c):
-        """The value, dZ (m, k), and the number of right decisions."""
+        """The value, dZ (m, k), and the number of correct decisions."""
         fit = T.shape == c.shape == Z.shape[:1]
         if not (fit and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
             return self.plain.measure(xp, Z, T, c)
         loops, E, loss = cpu_loops.LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
         labels, weights, total = at(T), at(c), ctypes.byref(loss)
-        right = loops.less_largest(*Z.shape, at(Z), labels, weights, writes(E), total)
-        if right < 0:
+        correct = loops.less_largest(*Z.shape, at(Z), labels, weights, writes(E), total)
+        if correct < 0:
             raise IndexError(f"labels go from 0 to {Z.shape[1] - 1}")
         np.exp(E, out=E)
         loops.softmax_less_labels(*Z.shape, writes(E), labels, weights, total)
-        return Z.dtype.type(loss.value), E, right
+        return Z.dtype.type(loss.value), E, correct
 
 
 class Step:

@@ -37,13 +37,13 @@ class Loss:
         raise NotImplementedError
 
     def measure(self, xp, Z, T, c):
-        """The value (0-d), dZ (m, k), and the number of right decisions (0-d; None for a regression)."""
+        """The value (0-d), dZ (m, k), and the number of correct decisions (0-d; None for a regression)."""
         value, dZ = self(xp, Z, T, c)
-        right = xp.count_nonzero(self.labels(xp, Z) == self.truth(xp, T)) if self.classifies else None
-        return value, dZ, right
+        correct = xp.count_nonzero(self.labels(xp, Z) == self.truth(xp, T)) if self.classifies else None
+        return value, dZ, correct
 
     def decisions(self, outputs: int) -> int:
-        """How many decisions a row asks for: its accuracy is the share of right ones."""
+        """How many decisions a row asks for: its accuracy is the share of correct ones."""
         return 1
 
     def labels(self, xp, Z):

@@ -15,7 +15,7 @@ PIECES = 8  # of a full batch, each with a gradient of its own: enough that no w
 
 
 def accumulate(network, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
-    """`Network.run_both` in blocks of rows, whose losses, right decisions and gradients add up."""
+    """`Network.run_both` in blocks of rows, whose losses, correct decisions and gradients add up."""
     blocks = list(network.blocks(T.shape[0]))
     length = -(-len(blocks) // PIECES)
     pieces = [blocks[first : first + length] for first in range(0, len(blocks), length)]
@@ -30,40 +30,40 @@ def accumulate(network, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
         finally:
             free.append(worker)
 
-    value, right, total = 0.0, 0, network.xp.zeros_like(network.gradient)
-    for part, right_part, gradient in network.backend.side_by_side(
+    value, correct, total = 0.0, 0, network.xp.zeros_like(network.gradient)
+    for part, correct_part, gradient in network.backend.run_parallel(
         [functools.partial(work, piece) for piece in pieces], workers
     ):
-        value, right = value + part, _sum(right, right_part)
+        value, correct = value + part, _sum(correct, correct_part)
         total += gradient
     network.gradient[...] = total
-    return value, right
+    return value, correct
 
 
 def _piece(network, X, T, c, rng, rows, blocks) -> tuple[Any, Any, Any]:
-    """Loss, right decisions and gradient of some blocks, one after the other."""
-    value, right, total = 0.0, 0, network.xp.zeros_like(network.gradient)
+    """Loss, correct decisions and gradient of some blocks, one after the other."""
+    value, correct, total = 0.0, 0, network.xp.zeros_like(network.gradient)
     moved = network.backend.stream(X, blocks) if rows is None else None
     for block in blocks:
         X_block, taken = (X, rows[block]) if moved is None else (next(moved), None)
         part = network.run_both(X_block, T[block, ...], c[block], rng, taken)
-        value, right = value + part[0], _sum(right, part[1])
+        value, correct = value + part[0], _sum(correct, part[1])
         total += network.gradient
-    return value, right, total
+    return value, correct, total
 
 
 def measure(network, X, T, c) -> tuple[Any, Any]:
-    """The loss and the number of right decisions over checked rows, both 0-d on the device."""
+    """The loss and the number of correct decisions over checked rows, both 0-d on the device."""
 
     def of_block(block, X_block):
-        value, _, right = network.run_loss(network.xp, network.infer(X_block), T[block, ...], c[block])
-        return value, right
+        value, _, correct = network.run_loss(network.xp, network.infer(X_block), T[block, ...], c[block])
+        return value, correct
 
     def of_blocks(size):
-        value, right = 0.0, 0
-        for part, right_part in _each(network, X, size, of_block):
-            value, right = value + part, _sum(right, right_part)
-        return value, right
+        value, correct = 0.0, 0
+        for part, correct_part in _each(network, X, size, of_block):
+            value, correct = value + part, _sum(correct, correct_part)
+        return value, correct
 
     return mechanet.backend.in_blocks(of_blocks, min(network.block_rows, X.shape[0]))
 
@@ -100,8 +100,8 @@ def _each(network, X, size: int, of_block: Callable[[slice, Any], Any]) -> Itera
             yield from map(of_block, blocks, backend.stream(X, blocks))
         else:
             works = [lambda block=block: of_block(block, backend.asarray(X[block, ...])) for block in blocks]
-            yield from backend.side_by_side(works, workers)
+            yield from backend.run_parallel(works, workers)
 
 
-def _sum(right, part):
-    return None if part is None else right + part
+def _sum(correct, part):
+    return None if part is None else correct + part

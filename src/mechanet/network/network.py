@@ -150,15 +150,15 @@ class Network:
         return dZ
 
     def run_both(self, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
-        """Forward, loss, backward: fill `gradient`; return the loss and the number of right decisions, both 0-d.
+        """Forward, loss, backward: fill `gradient`; return the loss and the number of correct decisions, both 0-d.
 
         T holds the rows' targets as `check_targets` gave them, c (m,) their weights, which sum to 1. A regression
-        has None in place of right decisions.
+        has None in place of correct decisions.
         """
         Z, caches = self.run(X, rng, rows)
-        value, dZ, right = self.run_loss(self.xp, Z, T, c)
+        value, dZ, correct = self.run_loss(self.xp, Z, T, c)
         self.run_back(dZ, caches)
-        return value, right
+        return value, correct
 
     # The doors: arrays of any library in, checked; results where the input lives.
 
@@ -171,7 +171,7 @@ class Network:
             If `x` is not a non-empty batch of rows of `input_shape`, or not of numbers.
         """
         with self.backend.current():
-            return self.backend.like(blocks.scores(self, self.check_inputs(x)), x)
+            return self.backend.return_like(blocks.scores(self, self.check_inputs(x)), x)
 
     def predict(self, x):
         """Labels (n,) for a classification, values (n,) or (n, k) for a regression; see `forward` for errors."""
@@ -186,10 +186,10 @@ class Network:
             X = self.check_inputs(x)
             Z = blocks.scores(self, X)
             self.backend.check_scores(Z, X)
-            return self.backend.like(rule(self.xp, Z), x)
+            return self.backend.return_like(rule(self.xp, Z), x)
 
     def evaluate(self, x, y, sample_weight=None) -> dict[str, float]:
-        """The mean loss over all rows and, for a classification, the share of right decisions.
+        """The mean loss over all rows and, for a classification, the share of correct decisions.
 
         Returns
         -------
@@ -198,10 +198,10 @@ class Network:
         """
         with self.backend.current():
             X, T, c = self.check_batch(x, y, sample_weight)
-            value, right = self.measure(X, T, c)
+            value, correct = self.measure(X, T, c)
             measured = {"loss": float(value)}
             if self.loss.classifies:
-                measured["accuracy"] = float(right) / (X.shape[0] * self.loss.decisions(self.output_shape[0]))
+                measured["accuracy"] = float(correct) / (X.shape[0] * self.loss.decisions(self.output_shape[0]))
         return measured
 
     def loss_and_gradient(self, x, y, sample_weight=None):
@@ -215,13 +215,13 @@ class Network:
             return self.accumulate(X, T, c)[0]
 
     def accumulate(self, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
-        """`run_both` in blocks of rows, whose losses, right decisions and gradients add up."""
+        """`run_both` in blocks of rows, whose losses, correct decisions and gradients add up."""
         if T.shape[0] <= self.block_rows:
             return self.run_both(self.backend.asarray(X), T, c, rng, rows)
         return blocks.accumulate(self, X, T, c, rng, rows)
 
     def measure(self, X, T, c) -> tuple[Any, Any]:
-        """The loss and the number of right decisions over checked rows, in blocks, both 0-d on the device."""
+        """The loss and the number of correct decisions over checked rows, in blocks, both 0-d on the device."""
         return blocks.measure(self, X, T, c)
 
     def twins(self, count: int) -> list["Network"]:
@@ -243,7 +243,7 @@ class Network:
 
     def check_inputs(self, x):
         """`x` as an array of the device, or of the host where it came from there, if it fits the network."""
-        X = self.backend.take_in(x)
+        X = self.backend.ingest(x)
         if X.shape[1:] != self.input_shape or not X.shape[0]:
             checks.rows("x", X, self.input_shape)
         if hasattr(X.dtype, "kind"):

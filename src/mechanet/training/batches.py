@@ -91,7 +91,7 @@ class ArrayBatches:
         """The order of the rows in epoch `number`, on the host."""
         if self.shuffle and self.batch_size < self.rows:
             return mechanet.backend.generator(self.seed, number).permutation(self.rows)
-        return mechanet.backend.in_order(self.rows)
+        return mechanet.backend.arange(self.rows)
 
     def _batch(self, X, rows, T, weights, host_weights) -> Batch:
         if weights is None:

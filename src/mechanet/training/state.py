@@ -8,8 +8,7 @@ from mechanet import checks
 from mechanet.training.history import QUANTITIES, History
 
 FILE_FORMAT = "mechanet training"
-FILE_VERSION = 2
-READS = (1, FILE_VERSION)  # in version 1, Adam kept the means m and v in place of the sums s and r
+FILE_VERSION = 3
 PROGRESS = (
     "epoch", "step", "seen", "updates", "planned", "best_value", "best_epoch", "waited", "stopped_early", "_rate",
 )  # fmt: skip
@@ -25,8 +24,8 @@ def describe(training) -> tuple[dict[str, Any], dict[str, Any]]:
     with net.backend.current():
         if training.step:
             vectors["values"] = net.xp.stack(training._values)
-            if training._right:
-                vectors["right"] = net.xp.stack(training._right)
+            if training._correct:
+                vectors["correct"] = net.xp.stack(training._correct)
         arrays = net.named_parameters() | {name: net.backend.to_host(vector) for name, vector in vectors.items()}
     # What grows with the training goes into arrays: a header has a limit.
     arrays["history"] = mechanet.backend.to_host(training.history.numbers).reshape(-1, len(QUANTITIES))
@@ -53,9 +52,10 @@ def check(header: dict[str, Any]) -> None:
     """Refuse what is not a training's state of a version this release knows."""
     if header.get("format") != FILE_FORMAT:
         raise ValueError(f"expected a file of format {FILE_FORMAT!r}. Received: {header.get('format')!r}.")
-    if header.get("version") not in READS:
+    if header.get("version") != FILE_VERSION:
         raise ValueError(
-            f"expected version 1 or {FILE_VERSION} of the format. Received: {header.get('version')!r}."
+            f"expected version {FILE_VERSION} of the format. Received: {header.get('version')!r}. "
+            "A state is resumed by the release that wrote it; a saved network can be read by any later one."
         )
 
 
@@ -89,10 +89,6 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
         raise ValueError(f"expected at most {len(batches)} steps an epoch. Received: step={training.step}.")
     training.history = _history_from(arrays)
 
-    if header["version"] == 1 and "r" in training.state:
-        length, rule = net.parameters.shape[0], training.optimizer
-        arrays["optimizer.s"] = _vector(arrays, "optimizer.m", length, net.dtype) / (1.0 - rule.beta1)
-        arrays["optimizer.r"] = _vector(arrays, "optimizer.v", length, net.dtype) / (1.0 - rule.beta2)
     with net.backend.current():
         if "best" in arrays:
             training._best = net.xp.zeros_like(net.parameters)
@@ -106,15 +102,15 @@ def restore(training, arrays: dict[str, Any], header: dict[str, Any]) -> None:
             values = net.backend.asarray(_vector(arrays, "values", training.step, net.dtype))
             training._values = [values[i] for i in range(training.step)]
             if net.loss.classifies:
-                right = net.backend.asarray(_vector(arrays, "right", training.step, "int64"))
-                training._right = [right[i] for i in range(training.step)]
+                correct = net.backend.asarray(_vector(arrays, "correct", training.step, "int64"))
+                training._correct = [correct[i] for i in range(training.step)]
 
 
 def _history_from(arrays):
     numbers = arrays.get("history")
     if numbers is None or numbers.ndim != 2 or numbers.shape[1] != len(QUANTITIES) or numbers.dtype != "float64":
         raise ValueError(f"expected 'history' of shape (epochs, {len(QUANTITIES)}), dtype float64.")
-    if (numbers[:, 0] != 1 + mechanet.backend.in_order(numbers.shape[0])).any():
+    if (numbers[:, 0] != 1 + mechanet.backend.arange(numbers.shape[0])).any():
         raise ValueError("expected 'history' to count its epochs 1, 2, 3, ... in its first column.")
     history = History()
     history.numbers.frombytes(numbers.tobytes())

@@ -153,7 +153,7 @@ class Training:
         self._stop = False
         self._values: list[Any] = []
         self._weights: list[float] = []
-        self._right: list[Any] = []
+        self._correct: list[Any] = []
 
     def _check_validation(self, x, y, sample_weight=None):
         X, T, c = self.network.check_batch(x, y, sample_weight)
@@ -212,15 +212,15 @@ class Training:
         net, started = self.network, time.perf_counter()
         if self.step == 0:
             self._epoch_start[...] = net.parameters
-            self._values, self._weights, self._right, self.seen = [], [], [], 0
+            self._values, self._weights, self._correct, self.seen = [], [], [], 0
         for batch in self.batches.epoch(self.epoch + 1, self.step):
-            value, right = net.accumulate(batch.X, batch.T, batch.c, self._masks(), batch.rows)
+            value, correct = net.accumulate(batch.X, batch.T, batch.c, self._masks(), batch.rows)
             value = self.penalize(value, batch.weight)
             self._update()
             self._values.append(value)
             self._weights.append(batch.weight)
-            if right is not None:
-                self._right.append(right)
+            if correct is not None:
+                self._correct.append(correct)
             self.step += 1
             self.seen += batch.T.shape[0]
             if on_step is not None:
@@ -260,7 +260,7 @@ class Training:
         rate = self._rate
         measured = [xp.all(xp.isfinite(net.parameters)), xp.maximum(xp.max(net.gradient), -xp.min(net.gradient))]
         if net.loss.classifies:
-            measured.append(xp.sum(xp.stack(self._right)))
+            measured.append(xp.sum(xp.stack(self._correct)))
         if self.validation is not None:
             measured.extend(m for m in net.measure(*self.validation) if m is not None)
         scalars = [xp.astype(xp.asarray(m, device=net.backend.device), xp.float64) for m in measured]

@@ -81,9 +81,9 @@ def count_steps(training, monkeypatch, steps=4):
     stack = contextlib.ExitStack()
 
     def on_step(training):
-        if training.updates == 3:
+        if training.global_step == 3:
             stack.enter_context(counting.installed(monkeypatch))
-        if training.updates == 3 + steps:
+        if training.global_step == 3 + steps:
             stack.close()
 
     with stack:
@@ -167,9 +167,9 @@ def test_the_counter_counts(monkeypatch):
 def test_a_prediction_keeps_nothing_of_the_layers_it_has_passed():
     """Ten layers of a megabyte each: three are alive at once, where training keeps them all."""
     net = mn.Network([layer for _ in range(10) for layer in (mn.Dense(512), mn.Tanh())] + [mn.Dense(2)], (512,))
-    net.block_rows, x = 512, np.zeros((512, 512), "float32")
+    net.chain.block_rows, x = 512, np.zeros((512, 512), "float32")
     peaks = []
-    for work in (net.forward, net.run):
+    for work in (net.forward, net.chain.forward):
         work(x)
         tracemalloc.start()
         work(x)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mechanet as mn
-from mechanet.layers import layer_from_config
+from mechanet.layers import Pass, layer_from_config
 from mechanet.losses import loss_from_config
 from mechanet.optimizers import optimizer_from
 
@@ -140,8 +140,10 @@ def test_dropout_drops_a_share_and_scales_the_rest():
     net = mn.Network([*layers, mn.Dense(1)], (1000,), "squared_error")
     drop = net.layers[0]
     X = np.linspace(1.0, 2.0, 200_000, dtype="float32").reshape(200, 1000)
-    A, M = drop.forward(X, np.random.default_rng(5))
-    kept = np.random.default_rng(5).random((200, 1000), dtype="float32") >= 0.25
+    A, M = drop.forward(X, Pass(seed=5, epoch=2, step=3))
+    # The numbers of NumPy's Philox: the seed is the key; step, epoch and the layer's number are the counter's.
+    philox = np.random.Philox(key=5, counter=[0, 3, 2, 0])
+    kept = np.random.Generator(philox).random((200, 1000), dtype="float32") >= 0.25
     np.testing.assert_allclose(A, np.where(kept, X / 0.75, 0.0), rtol=1e-6)  # scaled by 1 / (1 - rate)
     assert abs(np.mean(A == 0.0) - 0.25) < 0.005
     assert abs(np.mean(A) / np.mean(X) - 1.0) < 0.01  # the mean stays
@@ -149,11 +151,11 @@ def test_dropout_drops_a_share_and_scales_the_rest():
     np.testing.assert_allclose(drop.backward(dA, M), np.where(kept, 4.0, 0.0), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("rate", "rng"), [(0.0, np.random.default_rng(0)), (0.5, None)])
-def test_dropout_that_drops_nothing_passes_the_rows_on(rate, rng):
+@pytest.mark.parametrize(("rate", "training"), [(0.0, Pass(0)), (0.5, None)])
+def test_dropout_that_drops_nothing_passes_the_rows_on(rate, training):
     drop = mn.Network([mn.Dropout(rate), mn.Dense(1)], (3,)).layers[0]
     X = np.ones((2, 3), "float32")
-    A, M = drop.forward(X, rng)
+    A, M = drop.forward(X, training)
     assert A is X
     assert M is None
     assert drop.backward(X, M) is X

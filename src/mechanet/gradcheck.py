@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 
 import mechanet.backend
 from mechanet import checks
+from mechanet.layers import Pass
 from mechanet.network import Network
+from mechanet.network.batch import check_batch
 
 STEP = 1e-5
 BESIDE = 1e-3
@@ -94,23 +96,18 @@ def check_gradients(network: Network, x, y, sample_weight=None, *, directions: i
     order h², here below 1e-9.
     """
     checks.integer("directions", directions)
-    twin = Network(
-        network.specification, network.input_shape, network.loss, "float64", network.backend, network.seed
-    )
+    twin = network.to(network.backend, dtype="float64")
     backend, xp = twin.backend, twin.xp
     rng = mechanet.backend.generator(seed)
     report = GradientReport(checks.real("tolerance", tolerance, 0.0, open_low=True))
     with backend.current():
         beside = backend.asarray(BESIDE * rng.standard_normal(network.parameters.shape[0]))
-        twin.parameters[...] = backend.asarray(network.parameters, twin.parameters.dtype) + beside
-        X, T, c = twin.check_batch(x, y, sample_weight)
-        X = backend.asarray(X, twin.parameters.dtype)
-
-        def masks():
-            return None if dropout_seed is None else mechanet.backend.generator(dropout_seed)
-
-        Z, caches = twin.run(X, masks())
-        dX = twin.run_back(twin.loss(xp, Z, T, c)[1], caches, input_gradient=True)
+        twin.set_parameters(twin.parameters + beside)
+        batch = check_batch(twin.chain, twin.loss, x, y, sample_weight)
+        X, T, c = backend.asarray(batch.X, twin.parameters.dtype), batch.T, batch.c
+        training = None if dropout_seed is None else Pass(dropout_seed)
+        Z, caches = twin.chain.forward(X, training=training)
+        dX = twin.chain.backward(twin.loss(xp, Z, T, c)[1], caches, to_input=True)
         gradient = xp.zeros_like(twin.gradient)
         gradient[...] = twin.gradient
         theta = xp.zeros_like(gradient)
@@ -118,10 +115,10 @@ def check_gradients(network: Network, x, y, sample_weight=None, *, directions: i
 
         def loss_along(direction, h):
             twin.parameters[...] = theta + h * direction
-            return float(twin.loss(xp, twin.run(X, masks())[0], T, c)[0])
+            return float(twin.loss(xp, twin.chain.forward(X, training=training)[0], T, c)[0])
 
         def loss_along_input(direction, h):
-            return float(twin.loss(xp, twin.run(X + h * direction, masks())[0], T, c)[0])
+            return float(twin.loss(xp, twin.chain.forward(X + h * direction, training=training)[0], T, c)[0])
 
         size = float(xp.sqrt(xp.sum(gradient * gradient)))
         for name, segment in [("all parameters", slice(0, theta.shape[0])), *segments(twin)]:

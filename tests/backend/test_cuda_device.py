@@ -172,7 +172,7 @@ def test_predictions_come_in_batches_that_fit(cp, rng, monkeypatch):
     net = network()
     x = rng.normal(size=(5000, 4)).astype("float32")
     whole = net.predict_proba(x)
-    net.block_rows = 512
+    net.chain.block_rows = 512
     np.testing.assert_allclose(net.predict_proba(x), whole, rtol=1e-6)
     np.testing.assert_allclose(net.predict_proba(cp.asarray(x)).get(), whole, rtol=1e-6)
 

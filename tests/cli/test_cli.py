@@ -188,7 +188,7 @@ def test_two_classes_with_one_output(run):
 
 def test_an_interrupted_training_says_so(monkeypatch, capsys):
     def interrupted(self, *arguments):
-        self.planned, self.epoch = 3, 1
+        self.progress.total_epochs, self.progress.epoch = 3, 1
         raise KeyboardInterrupt
         yield
 
@@ -416,7 +416,7 @@ def test_the_original_recipe_is_the_network_this_project_began_from(run, tmp_pat
     training = training_of(recipe, net, digits, seed=0)
     assert (recipe.epochs, training.optimizer, len(training.batches)) == (5000, mn.SGD(0.1), 1)
     np.testing.assert_array_equal(training.batches.X, digits.train.x[1000:])
-    np.testing.assert_array_equal(training.validation[0], digits.train.x[:1000])
+    np.testing.assert_array_equal(training.validation.X, digits.train.x[:1000])
     assert net.layers[0].factor == 1 / 255
     assert [training.schedule(progress) for progress in (0.0, 0.5, 1.0)] == [1.0, 1.0, 1.0]
 

@@ -14,7 +14,7 @@ import pytest
 import mechanet as mn
 from mechanet.explain import analysis, terminal
 from mechanet.explain.tree import Summary
-from mechanet.layers import Gather
+from mechanet.layers import Gather, Views
 
 PAGE_BYTES = 2_000_000
 
@@ -117,16 +117,16 @@ class Recorder:
 
     def __init__(self, net):
         self.seen = {}
-        gather = Gather(net._dtype).bind(net.backend, net.input_shape, {}, {})
-        net._steps = (gather, *net.layers)
+        gather = Gather(net.chain.array_dtype).bind(net.backend, net.input_shape, Views({}, {}, {}, {}))
+        net.chain.steps = (gather, *net.layers)
         for i, layer in enumerate(net.layers):
             self.wrap(i, layer)
 
     def wrap(self, i, layer):
         forward, backward = layer.forward, layer.backward
 
-        def forward_seen(X, rng=None):
-            out, cache = forward(X, rng)
+        def forward_seen(X, training=None):
+            out, cache = forward(X, training)
             self.seen[i, "out"] = out.copy()
             return out, cache
 
@@ -176,17 +176,15 @@ def test_every_value_is_what_the_training_computes(optimizer, clip, weighted, ba
     def compare(e, training):
         for i, layer in enumerate(net.layers if recorder else ()):
             seen = recorder.seen
-            dense = layer.kind == "dense"
+            dense, activation = isinstance(layer, mn.Dense), isinstance(layer, mn.ReLU)
             np.testing.assert_array_equal(e[i, "Z" if dense else "A"], seen[i, "out"])
             if i:  # a training goes no further back than the first layer with parameters
                 np.testing.assert_array_equal(e[i, "dZ" if dense else "dA"], seen[i, "dout"])
                 if seen[i, "din"] is not None:
-                    np.testing.assert_array_equal(
-                        e[i, "dZ" if layer.kind == "activation" else "dX"], seen[i, "din"]
-                    )
+                    np.testing.assert_array_equal(e[i, "dZ" if activation else "dX"], seen[i, "din"])
                 for name, view in seen[i, "dparameters"].items():
                     np.testing.assert_array_equal(e[i, "d" + name], view)
-        assert float(e["L"]) == e.loss_before == float(training._values[-1])
+        assert float(e["L"]) == e.loss_before == float(training.tally.values[-1])
         np.testing.assert_array_equal(e["dθ"], net.gradient)
         np.testing.assert_array_equal(e["θ_new"], net.parameters)
         for name, vector in training.state.items():
@@ -214,14 +212,14 @@ def test_dropout_masks_are_those_of_the_step_that_is_named(rng):
 
 def test_a_batch_larger_than_a_block_is_summed_as_a_training_sums_it(rng):
     net = digits_network(rate=0.5)
-    net.block_rows = 64
+    net.chain.block_rows = 64
     x, y = images(rng, 150)
     training = mn.Training(net, x, y, optimizer="adam", batch_size=None, seed=2)
     twin_blocks = mn.Network.to
 
     def to(self, *args, **kwargs):
         twin = twin_blocks(self, *args, **kwargs)
-        twin.block_rows = self.block_rows
+        twin.chain.block_rows = self.chain.block_rows
         return twin
 
     with pytest.MonkeyPatch.context() as patch:

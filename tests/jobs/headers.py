@@ -47,7 +47,7 @@ def training():
     schedule = mn.schedules.WarmUp(0.2, mn.schedules.OneCycle())
     run = mn.Training(net, x, y, optimizer=mn.AdamW(), batch_size=4, validation=(x, y), schedule=schedule,
                       gradient_clip=1.0, early_stopping=early)  # fmt: skip
-    list(run.epochs(3, lambda t: t.stop() if t.updates == 5 else None))
+    list(run.epochs(3, lambda t: t.stop() if t.global_step == 5 else None))
     return run
 
 

@@ -37,9 +37,9 @@ def count_a_step(cpucuda, training, after=3, steps=4):
     counted = {}
 
     def on_step(training):
-        if training.updates == after:
+        if training.global_step == after:
             cpucuda.reset(log=True)
-        if training.updates == after + steps:
+        if training.global_step == after + steps:
             counted.update(cpucuda.counts(), log=cpucuda.log())
 
     list(training.epochs(1, on_step=on_step))

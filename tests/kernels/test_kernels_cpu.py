@@ -156,14 +156,14 @@ def test_dense_and_relu_are_the_plain_ones(units, bias, kernels, monkeypatch, rn
     layers = [layer for n in units for layer in (mn.Dense(n, bias=bias), mn.ReLU())][:-1]
     net = mn.Network(layers, (600,), "squared_error", seed=3)
     plain = mn.Network(layers, (600,), "squared_error", dtype="float64", seed=3)
-    plain._steps = (plain._steps[0], *plain.layers)
+    plain.chain.steps = (plain.chain.steps[0], *plain.layers)
     plain.parameters[...] = net.parameters
-    assert len(net._steps) == 1 + len(units)
+    assert len(net.chain.steps) == 1 + len(units)
     X, dZ = rng.standard_normal((50, 600)), rng.standard_normal((50, units[-1]))
-    Z, caches = net.run(X.astype("float32"))
-    dX = net.run_back(dZ.astype("float32"), caches, input_gradient=True)
-    expected, caches = plain.run(X.astype("float32").astype("float64"))
-    expected_dX = plain.run_back(dZ, caches, input_gradient=True)
+    Z, caches = net.chain.forward(X.astype("float32"))
+    dX = net.chain.backward(dZ.astype("float32"), caches, to_input=True)
+    expected, caches = plain.chain.forward(X.astype("float32").astype("float64"))
+    expected_dX = plain.chain.backward(dZ, caches, to_input=True)
     np.testing.assert_allclose(Z, expected, atol=1e-4)
     np.testing.assert_allclose(dX, expected_dX, atol=1e-4)
     np.testing.assert_allclose(net.gradient, plain.gradient, atol=1e-3)
@@ -178,7 +178,7 @@ def test_layers_of_your_own_keep_their_lines():
         pass
 
     net = mn.Network([Mine(3), mn.ReLU(), mn.Dense(3), MyReLU(), mn.Tanh(), mn.Dense(2)], (4,))
-    kinds = [type(step).__name__ for step in net._steps]
+    kinds = [type(step).__name__ for step in net.chain.steps]
     assert kinds[1:] == ["Mine", "ReLU", "Dense", "MyReLU", "Tanh", "Dense"]
 
 
@@ -283,7 +283,7 @@ def full_batch(had, dropout=0.0, **options):
     rng = np.random.default_rng(1)
     masks = [mn.Dropout(dropout)] if dropout else []
     net = mn.Network([mn.Scale(0.5), mn.Dense(6), mn.ReLU(), *masks, mn.Dense(3)], (5,), dtype="float64")
-    net.block_rows = 100
+    net.chain.block_rows = 100
     x, y = rng.standard_normal((1037, 5)), rng.integers(0, 3, 1037)
     with threadpoolctl.threadpool_limits(had, user_api="blas"):
         training = mn.Training(net, x, y, optimizer="sgd", batch_size=None, **options)
@@ -296,22 +296,22 @@ def test_blocks_side_by_side_give_the_same_sum(monkeypatch):
     """Eleven blocks, one after the other, and on two and three threads: the same loss and θ bit for bit."""
     monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
     alone, losses = full_batch(1)
-    assert alone._twins == []
+    assert alone.chain._replicas == []
     for threads in (2, 3):
         net, beside = full_batch(threads)
-        assert len(net._twins) == threads - 1
+        assert len(net.chain._replicas) == threads - 1
         assert beside == losses
         np.testing.assert_array_equal(net.parameters, alone.parameters)
 
 
-def test_blocks_with_dropout_draw_their_masks_one_after_the_other(monkeypatch):
-    """Threads side by side would draw them in an order of their own; a shuffled batch in blocks waits as well."""
+def test_blocks_with_dropout_run_in_parallel_and_draw_the_same_masks(monkeypatch):
+    """A mask is a function of a row's place in the batch, whichever thread draws it."""
     monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
     alone, losses = full_batch(1, dropout=0.5)
     net, the_same = full_batch(3, dropout=0.5)
     assert the_same == losses
     np.testing.assert_array_equal(net.parameters, alone.parameters)
-    assert net._twins == []
+    assert len(net.chain._replicas) == 2
 
 
 def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
@@ -319,7 +319,7 @@ def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
     monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
     x, y = rng.random((2500, 6)), rng.integers(0, 3, 2500)
     net = mn.Network([mn.Dense(5), mn.ReLU(), mn.Dense(3)], (6,), dtype="float64", seed=3)
-    net.block_rows = 512
+    net.chain.block_rows = 512
     found, workers = [], []
     run_parallel = cpu_threads.run_parallel
 
@@ -340,7 +340,7 @@ def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
 
 def test_threads_that_are_named_are_for_blas_alone(monkeypatch):
     monkeypatch.setattr(cpu_threads, "cores", lambda: 2)
-    assert full_batch(2, threads=2)[0]._twins == []
+    assert full_batch(2, threads=2)[0].chain._replicas == []
     assert cpu_threads.WORKERS.get() == 1
 
 
@@ -394,7 +394,7 @@ def test_scaled_rows_leave_the_data_as_it_is(rng):
     Z = net.forward(x)
     np.testing.assert_array_equal(x, before)
     np.testing.assert_allclose(Z, 0.5 * x.astype("float64") @ net.layers[1].W, rtol=1e-5, atol=1e-6)
-    rows = net.run(x, rows=np.array([2, 0]))[0]
+    rows = net.chain.forward(x, rows=np.array([2, 0]))[0]
     np.testing.assert_array_equal(rows, Z[[2, 0]])
     pixels = (255 * rng.random((4, 3))).astype("uint8")
     np.testing.assert_allclose(net.forward(pixels), 0.5 * pixels @ net.layers[1].W, rtol=1e-5, atol=1e-3)
@@ -449,7 +449,7 @@ def test_rows_are_the_plain_ones_bit_for_bit(dtype, kind, scale, shape, rng):
     rows = rng.permutation(40)[:33]
     for data in (X, X[::2], np.asfortranarray(X), X[:20]):  # not each of them as the loops need it
         for chosen in (None, rows % len(data), (rows % len(data)).astype("int32")):
-            A, _ = net._steps[0].forward((data, chosen))
+            A, _ = net.chain.steps[0].forward((data, chosen))
             expected = (data if chosen is None else data[chosen]).astype(dtype)
             if scale is not None:
                 expected = expected * np.dtype(dtype).type(scale)
@@ -464,7 +464,7 @@ def test_rows_are_the_plain_ones_bit_for_bit(dtype, kind, scale, shape, rng):
 def test_rows_that_are_not_there(kind, row):
     net = mn.Network([mn.Dense(2)], (784,))
     with pytest.raises(IndexError, match=f"there is no row {row} in 40"):
-        net.run(np.zeros((40, 784), kind), rows=np.array([1, row, 2]))
+        net.chain.forward(np.zeros((40, 784), kind), rows=np.array([1, row, 2]))
 
 
 @built
@@ -478,7 +478,7 @@ def test_labels_that_are_not_there(label):
 def test_relu_takes_arrays_that_lie_in_another_way(rng):
     """What the loops cannot run over goes by NumPy's lines: other orders, other types, read-only."""
     net = mn.Network([mn.Dense(6), mn.ReLU(), mn.Dense(2)], (4,), dtype="float32", seed=1)
-    dense = net._steps[1]
+    dense = net.chain.steps[1]
     X, dA = rng.standard_normal((5, 4)).astype("float32"), rng.standard_normal((5, 6)).astype("float32")
     results = []
     for way in (np.array, np.asfortranarray, lambda A: A.astype("float64")):
@@ -493,7 +493,7 @@ def test_relu_takes_arrays_that_lie_in_another_way(rng):
 
 def test_nan_goes_through_relu():
     net = mn.Network([mn.Dense(2), mn.ReLU()], (2,), loss="squared_error")
-    A, _ = net._steps[1].forward(np.array([[np.nan, 1.0]], "float32"))
+    A, _ = net.chain.steps[1].forward(np.array([[np.nan, 1.0]], "float32"))
     assert np.isnan(A).all()
 
 
@@ -503,7 +503,7 @@ def test_nan_goes_through_relu():
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 def test_the_loops_of_relu_are_the_plain_lines_bit_for_bit(m, n, bias, dtype, rng):
     net = mn.Network([mn.Dense(n, bias=bias), mn.ReLU(), mn.Dense(1)], (3,), dtype=dtype)
-    step, dense, relu = net._steps[1], *net.layers[:2]
+    step, dense, relu = net.chain.steps[1], *net.layers[:2]
     if bias:
         dense.b[...] = rng.standard_normal(n)
     X, dA = rng.standard_normal((m, 3)).astype(dtype), rng.standard_normal((m, n)).astype(dtype)

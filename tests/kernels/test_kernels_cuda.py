@@ -229,6 +229,6 @@ def test_whole_trainings_agree_with_the_plain_lines(cuda, dtype, rng, monkeypatc
     fused, history = train()
     monkeypatch.setattr(kernels, "_forms", lambda backend: None)
     plain, plain_history = train()
-    assert len(fused._steps) < len(plain._steps)
+    assert len(fused.chain.steps) < len(plain.chain.steps)
     np.testing.assert_allclose(history, plain_history, rtol=1e-4)
     close(fused.parameters, plain.parameters.get(), dtype, 50)

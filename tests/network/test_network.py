@@ -126,7 +126,7 @@ def train_losses(options, dtype, x, y):
         pass
     for epoch in training.history:
         losses.append(epoch.loss)
-    return losses + [float(np.sum(net.backend.to_host(v))) for v in training._values]
+    return losses + [float(np.sum(net.backend.to_host(v))) for v in training.tally.values]
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-10)])
@@ -166,7 +166,7 @@ def test_blocks_of_rows_add_up(place, rng):
     net = mn.Network([mn.Dense(5), mn.Tanh(), mn.Dense(3)], (6,), dtype="float64", **place.options)
     results = []
     for rows in (2000, 300):
-        net.block_rows = rows
+        net.chain.block_rows = rows
         value = float(net.loss_and_gradient(place.asarray(x), y, weight))
         results.append(
             (value, place.to_host(net.gradient).copy(), net.predict_proba(x), net.evaluate(x, y, weight))

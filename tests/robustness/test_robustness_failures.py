@@ -38,7 +38,7 @@ class Narrow(NumpyBackend):
 
 def narrowed(rows):
     net = network()
-    net.backend = Narrow(rows)
+    net.chain.backend = Narrow(rows)
     return net
 
 
@@ -59,7 +59,7 @@ def test_where_one_row_does_not_fit_the_error_says_what_and_what_to_try():
     with pytest.raises(MemoryError) as caught:
         net.predict(data()[0])
     assert str(caught.value) == (
-        f"the memory of this machine does not suffice for blocks of {net.block_rows} rows. "
+        f"the memory of this machine does not suffice for blocks of {net.chain.block_rows} rows. "
         f"{2**50 * 4:,} bytes more were wanted. Try a smaller batch_size, data as uint8 or float32, "
         'dtype="float32", or a smaller network.'
     )
@@ -148,8 +148,8 @@ def test_memory_that_runs_out_in_a_step_leaves_the_parameters_of_the_step_before
     with pytest.raises(MemoryError):
         list(run.epochs(3))
     steps = mn.Training(network(), x, y, batch_size=10)
-    list(steps.epochs(3, lambda t: t.stop() if t.updates == 2 else None))
-    assert run.updates == 2
+    list(steps.epochs(3, lambda t: t.stop() if t.global_step == 2 else None))
+    assert run.global_step == 2
     assert net.parameters.tobytes() == steps.network.parameters.tobytes()
 
 

@@ -96,7 +96,7 @@ REFUSED = [
     ("state", edited("state", "version", "1"), "expected version 3 of the format. Received: '1'"),
     ("state", edited("state", "rows", 11), "expected the same data, 11 rows. Received: 10 rows"),
     ("state", edited("state", "progress", "step", 99), "expected at most 3 steps an epoch. Received: step=99"),
-    ("state", edited("state", "progress", "best_value", 10**400), "int too large"),
+    ("state", edited("state", "watch", "value", 10**400), "int too large"),
     ("state", edited("state", "progress", {}), "this training cannot go on"),
     ("state", edited("state", "optimizer", "name", "Optimizer"), "optimizer expects one of"),
     ("state", edited("state", "schedule", "then", []), "this training cannot go on"),
@@ -120,7 +120,7 @@ def test_each_lie_is_refused_for_what_it_is(path, kind, file, text):
 def test_numbers_that_are_not_finite_are_read_when_asked_for(path):
     storage.write(path, *edited("model", **{W: np.full((3, 4), np.nan, "f4")}))
     net = mn.Network.load(path, allow_nonfinite=True)
-    assert np.isnan(net.named_parameters()[W]).all()
+    assert np.isnan(net.named_arrays()[W]).all()
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_training_taken_up_again_ends_as_if_it_had_not_stopped(tmp_path, steps
     x, y = problem()
     said = []
     again = checkpoints.resume(tmp_path, x, y, notify=said.append)
-    assert 0 < again.updates <= 8
+    assert 0 < again.global_step <= 8
     list(checkpoints.Checkpoints(again, tmp_path, "1h").epochs())
     assert_same(again, uninterrupted(3))
     assert said[0].startswith(f"Going on from {tmp_path}")
@@ -143,9 +143,9 @@ def test_a_signal_in_the_middle_of_an_epoch_finishes_the_batch(tmp_path):
     run = checkpoints.Checkpoints(first, tmp_path, "1h", notify=lambda text: None)
     update = first._update
 
-    def interrupted_update():
-        update()
-        if first.updates == 6:
+    def interrupted_update(decay):
+        update(decay)
+        if first.global_step == 6:
             signal.raise_signal(signal.SIGINT)
 
     first._update = interrupted_update
@@ -165,7 +165,7 @@ import mechanet as mn
 from mechanet.training.checkpoints import Checkpoints
 x = np.ones((64, 4)); y = np.zeros(64, "int64")
 training = mn.Training(mn.Network([mn.Dense(2)], (4,)), x, y, batch_size=32)
-training._update = lambda update=training._update: (update(), print("step", flush=True), time.sleep({pause}))
+training._update = lambda decay, update=training._update: (update(decay), print("step", flush=True), time.sleep({pause}))
 for epoch in Checkpoints(training, sys.argv[1], "1h").epochs(100_000):
     pass
 """

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mechanet as mn
+from mechanet.network import blocks
 
 
 def clouds(rng, n=200, classes=2):
@@ -93,7 +94,7 @@ def test_full_batch_is_one_exact_step(place, rng):
     expected = place.to_host(twin.parameters) - 0.1 * place.to_host(twin.gradient)
     for rows in (10_000, 100):
         net.parameters[...] = twin.parameters
-        net.block_rows = rows
+        net.chain.block_rows = rows
         finish(mn.Training(net, place.asarray(x), y, optimizer=mn.SGD(0.1), batch_size=None), 1)
         np.testing.assert_allclose(place.to_host(net.parameters), expected, rtol=1e-12)
 
@@ -166,30 +167,20 @@ def test_schedules_run_over_all_planned_epochs(rng):
     training = mn.Training(
         small(), x, y, optimizer=mn.SGD(2.0), batch_size=10, schedule="cosine", gradient_clip=1e-9
     )
-    list(training.epochs(3, on_step=lambda t: rates.append(t._rate)))
+    list(training.epochs(3, on_step=lambda t: rates.append(t.progress.learning_rate)))
     expected = [1.0 + math.cos(math.pi * step / 5) for step in range(6)]
     np.testing.assert_allclose(rates, expected, atol=1e-12)
     assert [e.learning_rate for e in training.history] == rates[1::2]
 
 
-class Scripted:
-    """Stands in for a network's measurement: validation losses as an early-stopping test wants them."""
-
-    def __init__(self, training, losses):
-        self.training, self.losses = training, iter(losses)
-        training.network.measure = self  # an instance attribute hides the method
-
-    def __call__(self, X, T, c):
-        return np.float64(next(self.losses)), np.int64(0)
-
-
 def early(rng, losses, rule, epochs=10):
     x, y = clouds(rng, 20)
     training = mn.Training(small(), x, y, validation=(x, y), early_stopping=rule)
-    Scripted(training, losses)
-    thetas = {}
-    for epoch in training.epochs(epochs):
-        thetas[epoch.number] = training.network.parameters.copy()
+    measured, thetas = iter(losses), {}
+    with pytest.MonkeyPatch.context() as patch:  # validation losses as the test wants them
+        patch.setattr(blocks, "loss_and_correct", lambda *_: (np.float64(next(measured)), np.int64(0)))
+        for epoch in training.epochs(epochs):
+            thetas[epoch.number] = training.network.parameters.copy()
     return training, thetas
 
 
@@ -205,8 +196,8 @@ def early(rng, losses, rule, epochs=10):
 def test_early_stopping_rules(rng, losses, rule, stopped_after, best):
     training, thetas = early(rng, losses, rule)
     assert len(training.history) == stopped_after
-    assert training.stopped_early
-    assert training.best_epoch == best
+    assert training.progress.stopped_early
+    assert training.watch.epoch == best
     np.testing.assert_array_equal(training.network.parameters, thetas[best])
     assert not np.array_equal(thetas[best], thetas[stopped_after])
 
@@ -301,7 +292,7 @@ def test_resuming_elsewhere(place, rng, tmp_path):
     """A state from NumPy goes on anywhere, to rounding."""
     x, y = clouds(rng, 40)
     training = mn.Training(small(dtype="float64"), x, y, batch_size=8)
-    list(training.epochs(4, on_step=lambda t: t.save(tmp_path / "state") if t.updates == 8 else None))
+    list(training.epochs(4, on_step=lambda t: t.save(tmp_path / "state") if t.global_step == 8 else None))
     resumed = mn.Training.resume(tmp_path / "state", x, y, **place.options)
     finish(resumed)
     np.testing.assert_allclose(
@@ -314,7 +305,7 @@ def test_resuming_with_batches(rng, tmp_path):
     x, y = clouds(rng, 40)
     batches = [(x[i : i + 8], y[i : i + 8]) for i in range(0, 40, 8)]
     training = mn.Training(small(), batches)
-    list(training.epochs(3, on_step=lambda t: t.save(tmp_path / "state") if t.updates == 8 else None))
+    list(training.epochs(3, on_step=lambda t: t.save(tmp_path / "state") if t.global_step == 8 else None))
     resumed = mn.Training.resume(tmp_path / "state", batches)
     finish(resumed)
     np.testing.assert_array_equal(resumed.network.parameters, training.network.parameters)
@@ -362,9 +353,9 @@ def test_a_batch_in_blocks_is_the_batch_in_one(batch_size, dropout, rng):
     found = []
     for block_rows in (10_000, 300):
         net = mn.Network([mn.Dense(7), mn.Tanh(), mn.Dropout(dropout), mn.Dense(3)], (6,), dtype="float64", seed=3)
-        net.block_rows = block_rows
+        net.chain.block_rows = block_rows
         training = mn.Training(net, x, y, optimizer=mn.SGD(0.5), batch_size=batch_size, sample_weight=weights, seed=4)
         found.append([(epoch.loss, epoch.accuracy) for epoch in training.epochs(3)])
         found[-1].append(net.parameters)
-    for one, blocks in zip(*found, strict=True):
-        np.testing.assert_allclose(one, blocks, rtol=1e-12, atol=1e-15)
+    for one, in_blocks in zip(*found, strict=True):
+        np.testing.assert_allclose(one, in_blocks, rtol=1e-12, atol=1e-15)

@@ -17,10 +17,11 @@ import numpy as np
 from mechanet import checks
 from mechanet.backend import cpu_loops, cuda
 from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend, in_blocks, to_host
+from mechanet.backend.draws import uniform
 
 __all__ = [
     "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "arange", "check_dtype", "devices",
-    "generator", "in_blocks", "resolve", "to_host",
+    "generator", "in_blocks", "resolve", "to_host", "uniform",
 ]  # fmt: skip
 
 DTYPES = ("float32", "float64")

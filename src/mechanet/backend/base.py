@@ -126,8 +126,8 @@ class Backend:
                 "they overflow. Scale the data, or train again with a lower learning rate."
             )
 
-    def threads(self, count: Any, network: Any, rows: int | None) -> contextlib.AbstractContextManager:
-        """Give BLAS `count` threads; ``"auto"``: as many as a step of `network` on `rows` rows deserves."""
+    def threads(self, count: Any, work: float) -> contextlib.AbstractContextManager:
+        """Give BLAS `count` threads; ``"auto"``: as many as pay off for products of `work` operations."""
         return contextlib.nullcontext()
 
     def workers(self) -> int:
@@ -212,8 +212,8 @@ class NumpyBackend(OutBackend):
     def sum_rows(self, A: Any, out: Any) -> None:
         cpu_loops.sum_rows(A, out)
 
-    def threads(self, count, network, rows):
-        return cpu_threads.limited(count, network, rows)
+    def threads(self, count, work):
+        return cpu_threads.limited(count, work)
 
     def workers(self) -> int:
         return cpu_threads.WORKERS.get()

@@ -38,17 +38,15 @@ WORKERS: contextvars.ContextVar[int] = contextvars.ContextVar("workers", default
 
 
 @contextlib.contextmanager
-def limited(threads: int | str | None, network: Any, rows: int | None) -> Iterator[None]:
+def limited(threads: int | str | None, work: float) -> Iterator[None]:
     """Inside the block BLAS has `threads` threads, afterwards what it had before.
 
-    ``"auto"`` is what `threads_for` says of the largest product of a step, never more than it had; those it had
-    beyond are free for `WORKERS`. None leaves it alone.
+    ``"auto"`` is what `threads_for` says of `work`, the operations of a step's largest product, never more than it
+    had; those it had beyond are free for `WORKERS`. None leaves it alone.
     """
     if threads is None:
         yield
         return
-    weights = max((view.size for layer in network.layers for view in layer.parameters.values()), default=0)
-    work = 2.0 * weights * min(rows or network.block_rows, network.block_rows)
     had = max((pool["num_threads"] for pool in blas().info()), default=1)
     may_have = had * WORKERS.get()  # more than one worker: an outer block took the rest from BLAS
     count = threads_for(work, may_have) if threads == "auto" else int(threads)

@@ -45,12 +45,13 @@ def _part(training: mn.Training, name: str) -> Any:
 def epochs(training: mn.Training, count: int, report, checkpoint: Path | None, every: str,
            keep: int) -> Iterator[mn.Epoch]:  # fmt: skip
     """The epochs up to number `count`, shown on `report`, with states in `checkpoint` if that is a folder."""
-    if training.updates and count < training.planned:
+    if training.global_step and count < training.total_epochs:
         raise ValueError(
-            f"--resume expects at least the {training.planned} epochs that were planned. Received: epochs={count}."
+            f"--resume expects at least the {training.total_epochs} epochs that were planned. "
+            f"Received: epochs={count}."
         )
     # None lets a resumed training end as it was planned, early stopping included.
-    more = None if count == training.planned else count - training.epoch
+    more = None if count == training.total_epochs else count - training.epoch
     if checkpoint is None:
         return shown(training, more, report)
     states = checkpoints.Checkpoints(training, checkpoint, every, keep, notify=say)

@@ -211,10 +211,10 @@ def _check_writable(target: Path | None) -> None:
 
 
 def _heading(network: mn.Network, dataset: datasets.Dataset, training: mn.Training) -> str:
-    sizes = [network.input_shape[0], *(layer.output_shape[0] for layer in network.layers if layer.kind == "dense")]
+    sizes = [network.input_shape[0], *(layer.output_shape[0] for layer in network.layers if layer.parameters)]
     rows = f"{training.batches.rows:,} rows to train on"
     if training.validation is not None:
-        rows += f", {training.validation[0].shape[0]:,} held out"
+        rows += f", {training.validation.size:,} held out"
     return (
         f"{'-'.join(map(str, sizes))}, {network.parameters.shape[0]:,} parameters, {network.dtype}, "
         f"on {network.device}\n{dataset.name}: {rows}\n"
@@ -222,7 +222,9 @@ def _heading(network: mn.Network, dataset: datasets.Dataset, training: mn.Traini
 
 
 def _interrupted(training: mn.Training) -> int:
-    message = f"mechanet: interrupted in epoch {training.epoch + 1} of {training.planned}; no model was written"
+    message = (
+        f"mechanet: interrupted in epoch {training.epoch + 1} of {training.total_epochs}; no model was written"
+    )
     print(message, file=sys.stderr)
     return 130
 

@@ -122,10 +122,7 @@ class BaseMLP(FittedNetwork):
         self._show_classes(X)
         net = self.network_
         with net.backend.current():
-            for layer in net.layers:
-                shapes = layer.parameter_shapes(layer.input_shape)
-                for name, view in layer.parameters.items():
-                    view[...] = net.backend.asarray(layer.initial(name, shapes, random_state), view.dtype)
+            net.chain.initialize(random_state)
         self._forget()
 
     def _make_network(self, X) -> None:

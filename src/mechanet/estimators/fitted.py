@@ -10,12 +10,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from mechanet.estimators import arrays, moving
 from mechanet.estimators.rows import SparseRows
+from mechanet.layers import Dense
 from mechanet.network import Network
+from mechanet.network.blocks import slices
 
 
 def dense_layers(network) -> list[Any]:
     """The layers with weights, from the input to the scores."""
-    return [layer for layer in network.layers if layer.kind == "dense"]
+    return [layer for layer in network.layers if isinstance(layer, Dense)]
 
 
 class FittedNetwork(BaseEstimator):
@@ -123,7 +125,9 @@ class FittedNetwork(BaseEstimator):
         if not sparse.issparse(X):
             return ask(X), X
         rows = SparseRows(X)
-        return np.concatenate([ask(rows[block]) for block in self.network_.blocks(X.shape[0])]), X
+        return np.concatenate(
+            [ask(rows[block]) for block in slices(X.shape[0], self.network_.chain.block_rows)]
+        ), X
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

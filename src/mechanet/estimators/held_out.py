@@ -5,6 +5,8 @@ from sklearn.metrics import r2_score
 from sklearn.model_selection import train_test_split
 
 from mechanet.estimators.rows import rows_of
+from mechanet.network.batch import check_targets
+from mechanet.network.blocks import slices
 
 
 class HeldOut:
@@ -24,7 +26,7 @@ class HeldOut:
     def __init__(self, network, X, targets, weights):
         with network.backend.current():
             self.X = rows_of(network, X)
-            self.T, weights = network.check_targets(targets, self.X, weights)
+            self.T, weights = check_targets(network.chain, network.loss, targets, self.X, weights)
             share = np.full(X.shape[0], 1.0 / X.shape[0]) if weights is None else weights / weights.sum()
             self.c = network.backend.asarray(share, network.parameters.dtype)
             self.truth = network.backend.to_host(network.loss.truth(network.xp, self.T)) if (
@@ -35,8 +37,8 @@ class HeldOut:
         """The loss, without penalty, and the score: accuracy (a row with all labels) or R²; it can be NaN."""
         with network.backend.current():
             loss, parts = 0.0, []
-            for block in network.blocks(self.X.shape[0]):
-                Z = network.infer(network.backend.asarray(self.X[block, ...]))
+            for block in slices(self.X.shape[0], network.chain.block_rows):
+                Z = network.chain.scores(network.backend.asarray(self.X[block, ...]))
                 loss = loss + network.loss(network.xp, Z, self.T[block, ...], self.c[block])[0]
                 parts.append(network.loss.labels(network.xp, Z))
             predictions = network.backend.to_host(network.xp.concat(parts, axis=0))

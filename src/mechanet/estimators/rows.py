@@ -20,7 +20,7 @@ class SparseRows:
 def rows_of(network, X):
     """X as a network reads it in blocks: on its device where it fits, sparse where it is sparse and large."""
     if sparse.issparse(X):
-        if X.shape[0] > network.block_rows:
+        if X.shape[0] > network.chain.block_rows:
             return SparseRows(X)
         X = X.toarray()
     if not isinstance(X, mechanet.backend.HostArray) or network.backend.fits(X.nbytes):

@@ -1,6 +1,5 @@
 """The objective that scikit-learn's MLPs minimize, loss + alpha / (2 Σw) ‖W‖², by steps or by L-BFGS."""
 
-import math
 import warnings
 from typing import Any
 
@@ -9,50 +8,38 @@ import scipy.optimize
 from sklearn.exceptions import ConvergenceWarning
 
 from mechanet.estimators.rows import rows_of
-from mechanet.network import Network
-from mechanet.training import Training
+from mechanet.network import blocks
+from mechanet.network.batch import Batch, check_targets
+from mechanet.network.chain import Chain
 
 
-def squared_weights(network):
-    """‖W‖² over all layers (0-d, on the device); biases are not penalized."""
-    value = 0.0
-    for layer in network.layers:
-        if layer.kind == "dense":
-            w = network.xp.reshape(layer.W, (-1,))
-            value = value + network.xp.vecdot(w, w)
-    return value
+class L2Penalty:
+    """An L2 penalty on each batch's loss, alpha / (2 Σw) ‖W‖², Σw being the weight of the batch.
 
-
-def weights_mask(network):
-    """1 where θ holds a weight, 0 where it holds a bias."""
-    xp, theta = network.xp, network.parameters
-    parts = [
-        xp.full((math.prod(view.shape),), float(name != "b"), dtype=theta.dtype, device=network.backend.device)
-        for layer in network.layers
-        for name, view in layer.parameters.items()
-    ]
-    return xp.concat(parts, axis=0)
-
-
-class PenalizedTraining(Training):
-    """Training with an L2 penalty on each batch's loss, alpha / (2 Σw) ‖W‖², Σw being the weight of the batch.
-
-    Its gradient, alpha / Σw W, is the weight decay of the batch's step.
+    Its gradient, alpha / Σw W, is the weight decay of the batch's step. Biases are not penalized.
     """
 
-    def __init__(self, network, batches, alpha: float, **options):
-        super().__init__(network, batches, **options)
-        self.alpha = alpha
-        self._strength = 0.0
-        with network.backend.current():
-            self._mask: Any = weights_mask(network) if alpha else None
+    def __init__(self, chain: Chain, alpha: float):
+        self.chain, self.alpha, self.strength = chain, alpha, 0.0
+        self.mask = chain.spread(lambda parameter: float(parameter.decays))
+        self.decay: Any = None
 
-    def penalize(self, value, weight):
+    def __call__(self, weight: float) -> tuple[Any, Any]:
+        """The penalty (0-d, on the device), and λ for every entry of θ; see `Training.penalty`."""
         strength = self.alpha / weight if weight else 0.0
-        if strength != self._strength:
-            self._strength = strength
-            self._decay = strength * self._mask if strength else None
-        return value + 0.5 * strength * squared_weights(self.network) if strength else value
+        if strength != self.strength:
+            self.strength, self.decay = strength, strength * self.mask if strength else None
+        return (0.5 * strength * self.squared_weights() if strength else 0.0), self.decay
+
+    def squared_weights(self) -> Any:
+        """‖W‖² over all layers (0-d, on the device)."""
+        value, xp = 0.0, self.chain.xp
+        for layer, declared in zip(self.chain.layers, self.chain.declared, strict=True):
+            for name, parameter in declared.items():
+                if parameter.decays:
+                    w = xp.reshape(layer.parameters[name], (-1,))
+                    value = value + xp.vecdot(w, w)
+        return value
 
 
 def minimize(network, X, targets, weights, alpha: float, options: dict, on_iteration) -> tuple[float, int, bool]:
@@ -79,29 +66,23 @@ def minimize(network, X, targets, weights, alpha: float, options: dict, on_itera
     ----------
     Byrd, Lu, Nocedal and Zhu (1995), A limited memory algorithm for bound constrained optimization.
     """
-    double = network
-    if network.dtype != "float64":
-        double = Network(
-            network.specification, network.input_shape, network.loss, "float64", network.backend, network.seed
-        )
+    double = network if network.dtype == "float64" else network.to(network.backend, dtype="float64")
     backend = double.backend
     with backend.current():
         X = rows_of(double, X)
-        T, row_weights = double.check_targets(targets, X, weights)
+        T, row_weights = check_targets(double.chain, double.loss, targets, X, weights)
         total = float(X.shape[0]) if row_weights is None else float(row_weights.sum())
         c = np.full(X.shape[0], 1.0) if row_weights is None else row_weights
-        c = backend.asarray(c / total, double.parameters.dtype)
-
-        strength = alpha / total
-        decay = strength * weights_mask(double)
+        batch = Batch(X, T, backend.asarray(c / total, double.parameters.dtype), total)
+        penalty = L2Penalty(double.chain, alpha)
 
         def objective(theta):
             double.parameters[...] = backend.asarray(theta)
-            value, _ = double.accumulate(X, T, c)
+            value, _ = blocks.loss_and_gradient(double.chain, double.bound_loss, batch)
             if alpha:
-                value = value + 0.5 * strength * squared_weights(double)
-                dtheta = double.gradient
-                dtheta += decay * double.parameters
+                more, decay = penalty(total)
+                value = value + more
+                double.gradient += decay * double.parameters
             # SciPy keeps the gradient it is given, so it gets its own.
             return float(value), np.array(backend.to_host(double.gradient))
 

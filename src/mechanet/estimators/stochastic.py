@@ -9,7 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from mechanet.estimators import arrays, parameters
 from mechanet.estimators.held_out import HeldOut, split
 from mechanet.estimators.rows import DrawnBatches
-from mechanet.estimators.solvers import PenalizedTraining
+from mechanet.estimators.solvers import L2Penalty
+from mechanet.layers import Dropout
+from mechanet.training import Training
 from mechanet.training.divergence import DivergenceError
 from mechanet.training.history import Epoch
 
@@ -61,12 +63,12 @@ def fit(estimator, X, targets, weights, training_weights, random_state, incremen
             )
     estimator._calls += 1
     estimator._optimizer = training.optimizer
-    estimator._moments = training.state, training.updates
+    estimator._moments = training.state, training.global_step
     if estimator.early_stopping and (not incremental or estimator.converged_):
         estimator.network_.parameters[...] = estimator._best
 
 
-def _training(estimator, X, targets, weights, random_state, incremental: bool) -> PenalizedTraining:
+def _training(estimator, X, targets, weights, random_state, incremental: bool) -> Training:
     net, n = estimator.network_, X.shape[0]
     batch_size = min(200, n) if isinstance(estimator.batch_size, str) else estimator.batch_size
     if batch_size > n:
@@ -77,22 +79,25 @@ def _training(estimator, X, targets, weights, random_state, incremental: bool) -
         )
     with net.backend.current():
         batches = DrawnBatches(net, X, targets, weights, int(batch_size), estimator.shuffle, random_state)
-    draws = any(layer.kind == "regularizer" for layer in net.layers)
+    draws = any(isinstance(layer, Dropout) for layer in net.layers)
     goes_on = incremental and estimator._moments is not None
-    training = PenalizedTraining(
+    training = Training(
         net,
         batches,
-        float(estimator.alpha),
         optimizer=estimator._optimizer if goes_on else parameters.optimizer_of(estimator),
         schedule=parameters.schedule_of(estimator),
         gradient_clip=estimator.gradient_clip,
         # Only dropout needs a seed; scikit-learn, which has none, draws nothing here.
         seed=int(random_state.randint(2**31 - 1)) if draws else 0,
     )
+    if estimator.alpha:
+        with net.backend.current():
+            training.penalty = L2Penalty(net.chain, float(estimator.alpha))
+    progress = training.progress
     if incremental:
-        training.epoch, training.planned = estimator._calls, max(estimator.max_iter, estimator._calls + 1)
+        progress.epoch, progress.total_epochs = estimator._calls, max(estimator.max_iter, estimator._calls + 1)
     if goes_on:
-        training.state, training.updates = estimator._moments
+        training.state, progress.global_step = estimator._moments
     return training
 
 

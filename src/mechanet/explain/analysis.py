@@ -9,7 +9,7 @@ import numpy as np
 import mechanet.backend
 from mechanet.explain.tree import Contribution, EntryCheck, Share
 from mechanet.explain.walk import Walk
-from mechanet.gradcheck import segments
+from mechanet.layers import ActivationLayer
 
 STEPS = (1e-4, 1e-5, 1e-6)
 TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
@@ -52,25 +52,21 @@ def check_entries(walk: Walk, exact: Walk, symbols: list[tuple[int | None, str]]
             kink = not passed and (_on_a_kink(exact) or _bends(along, 0.5 * abs(analytic - numerical)))
             checks.append(EntryCheck(layer, symbol, index, analytic, numerical, error, passed, kink))
 
-    gradient = walk.host(walk.gradient)
-    offset = 0
-    for i, layer in enumerate(network.layers):
-        for name, view in layer.parameters.items():
-            shape, first = tuple(view.shape), offset
-            offset += math.prod(shape)
+    gradients = network.chain.views(walk.host(walk.gradient))
+    for i, (layer, named) in enumerate(zip(network.layers, gradients, strict=True)):
+        for name, gradient in named.items():
 
-            def loss_at(index, d, shape=shape, first=first, i=i):
-                at = first + int(np.ravel_multi_index(index, shape))
-                before = float(network.parameters[at])
-                network.parameters[at] = before + d
+            def loss_at(index, d, view=layer.parameters[name], i=i):
+                before = float(view[index])
+                view[index] = before + d
                 value = exact.loss_from(i)
-                network.parameters[at] = before
+                view[index] = before
                 return value
 
-            def near(index, shape=shape, first=first):
-                return float(network.parameters[first + int(np.ravel_multi_index(index, shape))])
+            def near(index, view=layer.parameters[name]):
+                return float(view[index])
 
-            check(i, "d" + name, gradient[first:offset].reshape(shape), loss_at, near)
+            check(i, gradient_symbol(name), gradient, loss_at, near)
 
     for number, (layer_index, symbol) in enumerate(symbols):
         values = exact.joined([outputs[number] for outputs in exact.outputs])
@@ -108,7 +104,7 @@ def _bends(loss_at: Callable[[float], float], jump: float) -> bool:
 
 def _on_a_kink(walk: Walk) -> bool:
     """Whether an activation stands at exactly 0, as those of a row of zeros do while the biases are 0."""
-    activations = [i for i, layer in enumerate(walk.network.layers) if layer.kind == "activation"]
+    activations = [i for i, layer in enumerate(walk.network.layers) if isinstance(layer, ActivationLayer)]
     return any(bool(walk.xp.any(outputs[i] == 0.0)) for outputs in walk.outputs for i in activations)
 
 
@@ -121,6 +117,7 @@ def contributions(walk: Walk) -> list[Contribution]:
     rows = walk.X.shape[0]
     scores = walk.joined([outputs[-1] for outputs in walk.outputs]).mean(axis=0)  # (k,)
     theta = walk.host(network.parameters)
+    places = network.chain.views(np.arange(len(theta)))
     X = walk.joined([outputs[0] for outputs in walk.outputs])
     means = X.mean(axis=0)
     found = []
@@ -136,7 +133,7 @@ def contributions(walk: Walk) -> list[Contribution]:
         inputs = [
             Share("X", index, float(means[index]), float(by_input[index])) for index in _largest(by_input, SHARES)
         ]
-        weights = [_weight(network, at, theta, by_weight) for (at,) in _largest(by_weight, SHARES)]
+        weights = [_weight(places, at, theta, by_weight) for (at,) in _largest(by_weight, SHARES)]
         found.append(Contribution(k, float(scores[k]), inputs, weights, by_input))
     return found
 
@@ -149,9 +146,14 @@ def _largest(values: np.ndarray, count: int) -> list[tuple[int, ...]]:
     return [tuple(int(i) for i in np.unravel_index(at, values.shape)) for at in order]
 
 
-def _weight(network, at: int, theta: np.ndarray, by_weight: np.ndarray) -> Share:
-    name, place = next((name, place) for name, place in segments(network) if at < place.stop)
-    _, layer, symbol = name.split(".")
-    shape = tuple(network.layers[int(layer)].parameters[symbol].shape)
-    index = tuple(int(i) for i in np.unravel_index(at - place.start, shape))
-    return Share(f"{layer}.{symbol}", index, float(theta[at]), float(by_weight[at]))
+def _weight(places, at: int, theta: np.ndarray, by_weight: np.ndarray) -> Share:
+    named = ((i, name, place) for i, parts in enumerate(places) for name, place in parts.items())
+    layer, name, place = next(part for part in named if at <= part[2].flat[-1])
+    index = tuple(int(i) for i in np.unravel_index(at - int(place.flat[0]), place.shape))
+    return Share(f"{layer}.{name}", index, float(theta[at]), float(by_weight[at]))
+
+
+def gradient_symbol(name: str) -> str:
+    """What dL/dq of the parameter q of that name is called: dW; of one within a composite, 0.dW."""
+    inside, dot, last = name.rpartition(".")
+    return f"{inside}{dot}d{last}"

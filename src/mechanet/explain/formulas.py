@@ -4,7 +4,7 @@ from dataclasses import fields
 
 import numpy as np
 
-from mechanet.layers import Dense, Dropout, Flatten, Layer, Reshape, Scale
+from mechanet.layers import ActivationLayer, Dense, Dropout, Flatten, Layer, Reshape, Scale
 from mechanet.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
 
 TERMS = 3  # of a long sum, written out
@@ -58,8 +58,8 @@ def backward_formula(layer: Layer, symbol: str) -> str:
         return "dX = factor dA"
     if isinstance(layer, Reshape):
         return "dX = dA, reshaped"
-    if layer.kind == "activation":
-        documented = (layer.pair[1].__doc__ or "").strip().splitlines()  # type: ignore[attr-defined]
+    if isinstance(layer, ActivationLayer):
+        documented = (layer.pair[1].__doc__ or "").strip().splitlines()
         return documented[0].rstrip(".") if documented else "dZ = dA ∘ f'(Z)"
     return f"{symbol} = dL/{symbol[1:]}"
 
@@ -112,18 +112,18 @@ def number(value: float) -> str:
     return f"{float(value) + 0.0:.9g}"  # + 0.0: no minus sign before a zero
 
 
-def _factor(value: float) -> str:
+def factor(value: float) -> str:
     return f"({number(value)})" if value < 0 else number(value)
 
 
 def products(symbol: str, index, a: np.ndarray, b: np.ndarray, more: float | None, total: float) -> str:
     """``Z[0, 1] = 0.05·0.25 + 0.1·0.3 + 0.35 = 0.3925``: a sum of products, its largest terms written out."""
     order = np.argsort(-np.abs(a * b), kind="stable")[:TERMS]
-    terms = [f"{_factor(a[i])}·{_factor(b[i])}" for i in (sorted(order) if len(a) <= TERMS else order)]
+    terms = [f"{factor(a[i])}·{factor(b[i])}" for i in (sorted(order) if len(a) <= TERMS else order)]
     if len(a) > TERMS:
         terms.append(f"… ({len(a) - TERMS} more)")
     if more is not None:
-        terms.append(_factor(more))
+        terms.append(factor(more))
     return f"{entry(symbol, index)} = {' + '.join(terms)} = {number(total)}"
 
 
@@ -132,10 +132,10 @@ def work_forward(layer: Layer, symbol: str, X: np.ndarray, values: np.ndarray, W
     at = chosen(values)
     if isinstance(layer, Dense):
         return products(symbol, at, X[at[0]], W[:, at[1]], None if b is None else b[at[1]], values[at])
-    if layer.kind == "activation":
+    if isinstance(layer, ActivationLayer):
         return f"{entry(symbol, at)} = {label(layer)}({number(X[at])}) = {number(values[at])}"
     if isinstance(layer, Scale):
-        return f"{entry(symbol, at)} = {number(layer.factor)}·{_factor(X[at])} = {number(values[at])}"
+        return f"{entry(symbol, at)} = {number(layer.factor)}·{factor(X[at])} = {number(values[at])}"
     return ""
 
 
@@ -146,12 +146,12 @@ def work_backward(layer: Layer, symbol: str, values: np.ndarray, X, dA, W=None) 
         return products(symbol, at, X[:, at[0]], dA[:, at[1]], None, values[at])
     if isinstance(layer, Dense) and symbol == "dX":
         return products(symbol, at, dA[at[0]], W[at[1]], None, values[at])
-    if symbol == "db" and len(dA) > 1:
-        terms = [_factor(v) for v in dA[:TERMS, at[0]]]
+    if isinstance(layer, Dense) and symbol == "db" and len(dA) > 1:
+        terms = [factor(v) for v in dA[:TERMS, at[0]]]
         if len(dA) > TERMS:
             terms.append(f"… ({len(dA) - TERMS} more)")
         return f"{entry(symbol, at)} = {' + '.join(terms)} = {number(values[at])}"
-    if layer.kind == "activation" and dA[at]:
+    if isinstance(layer, ActivationLayer) and dA[at]:
         slope = values[at] / dA[at]
-        return f"{entry(symbol, at)} = dA f'(Z) = {_factor(dA[at])}·{_factor(slope)} = {number(values[at])}"
+        return f"{entry(symbol, at)} = dA f'(Z) = {factor(dA[at])}·{factor(slope)} = {number(values[at])}"
     return ""

@@ -10,7 +10,6 @@ from mechanet.explain import analysis, formulas
 from mechanet.explain.explanation import Explanation
 from mechanet.explain.tree import Step
 from mechanet.explain.walk import Walk
-from mechanet.gradcheck import segments
 from mechanet.layers import Dropout
 from mechanet.network import Network
 from mechanet.optimizers import SGD, clip, optimizer_from
@@ -42,7 +41,7 @@ def explained(network, x, y, optimizer, sample_weight, training, masks, image_sh
         if check:
             exact = walk
             if twin.dtype != "float64":
-                exact = Walk(_in_float64(twin), x, y, sample_weight, masks)
+                exact = Walk(twin.to(twin.backend, dtype="float64"), x, y, sample_weight, masks)
             told.checks.extend(analysis.check_entries(walk, exact, _slope_names(twin, names), seed))
         told.update.extend(update.take(walk))
         object.__setattr__(told, "loss_after", walk.loss_from())
@@ -78,17 +77,9 @@ def _image_shape(input_shape: tuple[int, ...], given) -> tuple[int, int] | None:
     return (side, side) if side >= 8 and side * side == size and len(input_shape) == 1 else None
 
 
-def _in_float64(network: Network) -> Network:
-    exact = Network(
-        network.specification, network.input_shape, network.loss, "float64", network.backend, network.seed
-    )
-    exact.parameters[...] = network.backend.asarray(network.parameters, exact.parameters.dtype)
-    return exact
-
-
 def _output_names(network: Network) -> list[tuple[int | None, str]]:
-    """Layer and symbol of the input and of every layer's output: a Dense gives Z, the others A."""
-    return [(None, "X")] + [(i, "Z" if layer.kind == "dense" else "A") for i, layer in enumerate(network.layers)]
+    """Layer and symbol of the input and of every layer's output."""
+    return [(None, "X")] + [(i, layer.symbols[1]) for i, layer in enumerate(network.layers)]
 
 
 def _slope_names(network: Network, names) -> list[tuple[int | None, str]]:
@@ -133,8 +124,7 @@ def _steps(walk: Walk, names) -> tuple[list[Step], list[Step], list[Step]]:
         came = "d" + names[i + 1][1]
         source = "the slope of the loss" if i == last else f"what layer {i + 1} gave back"
         backward.append(Step("backward", i, name, came, f"{came} = {source}", slopes[i + 1], same_as=source))
-        goes = "dZ" if layer.kind == "activation" else "dX"
-        for symbol, array in [*gradients[i].items(), (goes, slopes[i])]:
+        for symbol, array in [*gradients[i].items(), ("d" + layer.symbols[0], slopes[i])]:
             worked = formulas.work_backward(layer, symbol, array, values[i], slopes[i + 1], parameters[i].get("W"))
             formula = formulas.backward_formula(layer, symbol)
             backward.append(Step("backward", i, name, symbol, formula, array, worked))
@@ -143,13 +133,8 @@ def _steps(walk: Walk, names) -> tuple[list[Step], list[Step], list[Step]]:
 
 def _named(walk: Walk, vector) -> list[dict[str, np.ndarray]]:
     """A vector over θ as arrays by layer, named as the gradient names them: dW, db."""
-    flat = walk.host(vector)
-    named: list[dict[str, np.ndarray]] = [{} for _ in walk.network.layers]
-    for name, place in segments(walk.network):
-        _, i, symbol = name.split(".")
-        shape = tuple(walk.network.layers[int(i)].parameters[symbol].shape)
-        named[int(i)]["d" + symbol] = flat[place].reshape(shape)
-    return named
+    views = walk.network.chain.views(walk.host(vector))
+    return [{analysis.gradient_symbol(name): view for name, view in named.items()} for named in views]
 
 
 class _Update:
@@ -163,7 +148,8 @@ class _Update:
             self.alpha, self.t, self.clip, self.masks = self.optimizer.learning_rate, 1, None, None
             vectors = dict.fromkeys(self.optimizer.vectors, twin.parameters)
         else:
-            self.optimizer, self.alpha, self.t = training.optimizer, training.learning_rate(), training.updates + 1
+            self.optimizer, self.alpha = training.optimizer, training.learning_rate()
+            self.t = training.global_step - training.progress.optimizer_start + 1
             self.clip = training.gradient_clip
             self.masks = (training.seed, training.epoch + 1, training.step + 1)
             vectors = training.state
@@ -184,10 +170,9 @@ class _Update:
         steps = []
         if self.clip is not None:
             clip(net.xp, gradient, self.clip)
-        if self.optimizer.weight_decay:
-            decay = net.xp.zeros_like(gradient)
-            for place in (place for key, place in segments(net) if not key.endswith(".b")):
-                decay[place] = self.optimizer.weight_decay
+        strength = self.optimizer.weight_decay
+        if strength:
+            decay = net.chain.spread(lambda parameter: strength if parameter.decays else 0.0)
         before = walk.host(net.parameters)
         self.optimizer.step(net.xp, net.parameters, gradient, self.state, self.alpha, self.t, decay)
         after = walk.host(net.parameters)
@@ -198,20 +183,17 @@ class _Update:
         for key, vector in self.state.items():
             steps.append(Step("update", None, name, f"{key}_new", f"{key} after the update", walk.host(vector)))
         steps.append(Step("update", None, name, "θ_new", self.notes["update"], after))
-        for key, place in segments(net):
-            _, i, symbol = key.split(".")
-            layer = net.layers[int(i)]
-            shape = tuple(layer.parameters[symbol].shape)
-            new = after[place].reshape(shape)
-            old = before[place].reshape(shape)
-            at = formulas.chosen(new - old)
-            worked = f"{formulas.entry(symbol, at)}: {formulas.number(old[at])} → {formulas.number(new[at])}"
-            if name == "SGD" and not self.state and decay is None:
-                slope = formulas.number(gradient[place].reshape(shape)[at])
-                worked = (
-                    f"{formulas.entry(symbol, at)} ← {formulas.number(old[at])} - {formulas.number(self.alpha)}·"
-                    f"{slope if not slope.startswith('-') else f'({slope})'} = {formulas.number(new[at])}"
-                )
-            kind = formulas.label(layer)
-            steps.append(Step("update", int(i), kind, f"{symbol}_new", f"{symbol} after the update", new, worked))
+        parts = zip(net.layers, *map(net.chain.views, (before, after, gradient)), strict=True)
+        for i, (layer, olds, news, slopes) in enumerate(parts):
+            for symbol, old in olds.items():
+                new, at = news[symbol], formulas.chosen(news[symbol] - old)
+                worked = f"{formulas.entry(symbol, at)}: {formulas.number(old[at])} → {formulas.number(new[at])}"
+                if type(self.optimizer) is SGD and not self.state and decay is None:
+                    slope = formulas.factor(slopes[symbol][at])
+                    worked = (
+                        f"{formulas.entry(symbol, at)} ← {formulas.number(old[at])} - "
+                        f"{formulas.number(self.alpha)}·{slope} = {formulas.number(new[at])}"
+                    )
+                kind = formulas.label(layer)
+                steps.append(Step("update", i, kind, f"{symbol}_new", f"{symbol} after the update", new, worked))
         return steps

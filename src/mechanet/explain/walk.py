@@ -1,14 +1,15 @@
-"""Through a network and back with every value kept: what `Network.run_both` computes, layer by layer.
+"""Through a network and back with every value kept: what a step of a training computes, layer by layer.
 
 A large batch is worked on in the blocks of rows in which a training works on it, so that every sum is formed in
 the same order.
 """
 
-import copy
 from typing import Any
 
-import mechanet.backend
+from mechanet.layers import Pass
 from mechanet.network import Network
+from mechanet.network.batch import check_batch
+from mechanet.network.blocks import slices
 
 
 class Walk:
@@ -28,38 +29,39 @@ class Walk:
 
     def __init__(self, network: Network, x, y, sample_weight, masks: tuple[int, int, int] | None):
         self.network, self.xp = network, network.xp
-        X, self.T, self.c = network.check_batch(x, y, sample_weight)
-        self.X = network.backend.asarray(X)
-        rng = None if masks is None else mechanet.backend.generator(*masks)
-        self.blocks = list(network.blocks(self.X.shape[0]))
+        batch = check_batch(network.chain, network.loss, x, y, sample_weight)
+        self.X, self.T, self.c = network.backend.asarray(batch.X), batch.T, batch.c
+        self.training = None if masks is None else Pass(*masks)
+        self.blocks = slices(self.X.shape[0], network.chain.block_rows)
         self.outputs: list[list[Any]] = []
         self.caches: list[list[Any]] = []
-        self._generators: list[list[Any]] = []
         self.slopes: list[list[Any]] = []
         self.gradient: Any = None
         self.value: Any = 0.0
         for block in self.blocks:
-            self._forward(self.X[block, ...], rng)
+            self._forward(self.X[block, ...], self._pass(block.start))
 
-    def _forward(self, X, rng) -> None:
+    def _pass(self, first: int) -> Pass | None:
+        """The pass of the rows from number `first` on."""
+        return None if self.training is None else self.training.block(first)
+
+    def _forward(self, X, training: Pass | None) -> None:
         dtype = self.network.parameters.dtype
         if X.dtype != dtype:
             X = self.xp.astype(X, dtype)
-        outputs, caches, generators = [X], [], []
+        outputs, caches = [X], []
         for layer in self.network.layers:
-            generators.append(copy.deepcopy(rng))
-            X, cache = layer.forward(X, rng)
+            X, cache = layer.forward(X, training)
             outputs.append(X)
             caches.append(cache)
         self.outputs.append(outputs)
         self.caches.append(caches)
-        self._generators.append(generators)
 
     def back(self) -> None:
         """The loss and the way back: fill `value`, `slopes` and `gradient`."""
         total = None
         for block, outputs, caches in zip(self.blocks, self.outputs, self.caches, strict=True):
-            value, dZ, _ = self.network.run_loss(self.xp, outputs[-1], self.T[block, ...], self.c[block])
+            value, dZ, _ = self.network.bound_loss.measure(self.xp, outputs[-1], self.T[block, ...], self.c[block])
             self.value = self.value + value
             self.slopes.append(self.back_from(dZ, caches))
             part = self.copy(self.network.gradient)
@@ -75,29 +77,26 @@ class Walk:
         return slopes[::-1]
 
     def loss_from(self, start: int = 0) -> float:
-        """The loss when the way is gone again from layer `start` on, with the same masks."""
-        return sum(self._again(number, start, self.outputs[number][start]) for number in range(len(self.blocks)))
+        """The loss, recomputed from layer `start` on, with the same masks."""
+        return sum(self._again(block, start, outputs[start])
+                   for block, outputs in zip(self.blocks, self.outputs, strict=True))  # fmt: skip
 
     def loss_with(self, start: int, index: tuple[int, ...], change: float) -> float:
         """The part of the loss that depends on one entry of the input of layer `start`, with `change` added to it.
 
-        Without dropout that is the loss of one row; with it the row's whole block, since masks are drawn in order.
+        That is the loss of one row; or of the row's whole block, where layers look at all of its rows.
         """
         number = next(n for n, block in enumerate(self.blocks) if index[0] < block.stop)
-        first = index[0] - self.blocks[number].start
-        alone = self._generators[number][0] is None
-        X = self.copy(
-            self.outputs[number][start][first : first + 1, ...] if alone else self.outputs[number][start]
-        )
-        X[(0 if alone else first, *index[1:])] += change
-        return self._again(number, start, X, slice(first, first + 1) if alone else slice(None))
+        block, row = self.blocks[number], index[0]
+        rows = slice(row, row + 1) if self.network.chain.share is None else block
+        X = self.copy(self.outputs[number][start][rows.start - block.start : rows.stop - block.start, ...])
+        X[(row - rows.start, *index[1:])] += change
+        return self._again(rows, start, X)
 
-    def _again(self, number: int, start: int, X, rows: slice = slice(None)) -> float:
-        rng = copy.deepcopy(self._generators[number][min(start, len(self.network.layers) - 1)])
+    def _again(self, rows: slice, start: int, X) -> float:
         for layer in self.network.layers[start:]:
-            X, _ = layer.forward(X, rng)
-        T, c = self.T[self.blocks[number], ...][rows, ...], self.c[self.blocks[number]][rows]
-        return float(self.network.loss(self.xp, X, T, c)[0])
+            X, _ = layer.forward(X, self._pass(rows.start))
+        return float(self.network.loss(self.xp, X, self.T[rows, ...], self.c[rows])[0])
 
     def row_losses(self):
         """Each row's own loss, on the host."""

@@ -12,6 +12,7 @@ from typing import Any
 import mechanet.backend.cpu_loops
 from mechanet.backend import Backend, NumpyBackend
 from mechanet.backend.cuda import CudaBackend
+from mechanet.layers import Composite
 
 
 def _forms(backend: Backend) -> ModuleType | None:
@@ -38,9 +39,16 @@ def steps(backend: Backend, layers: tuple) -> tuple:
     while i < len(layers):
         runs = (layers[i : i + n] for n in (2, 1))
         run = next((run for run in runs if tuple(map(type, run)) in chains), None)
-        found.append(layers[i] if run is None else chains[tuple(map(type, run))](*run))
+        found.append(_inside(backend, layers[i]) if run is None else chains[tuple(map(type, run))](*run))
         i += len(run or (1,))
     return tuple(found)
+
+
+def _inside(backend: Backend, layer: Any) -> Any:
+    """A layer that has no form itself; the layers of a composite may have them."""
+    if isinstance(layer, Composite):
+        layer.steps = steps(backend, layer.steps)
+    return layer
 
 
 def fused(backend: Backend, plain: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from mechanet import layers, losses, optimizers
 from mechanet.backend.cpu_threads import blas
+from mechanet.kernels.form import Form
 
 PART = 65_536  # numbers of each vector: several vectors of float32 are then at home in the second cache
 
@@ -21,15 +22,13 @@ COLUMNS = 8  # of W at a time: half a register of float32 a row, the fastest of 
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # what OpenBLAS calls its kernels
 
 
-class ScaledRows:
+class ScaledRows(Form):
     """A = factor X[rows], such as bytes made numbers between 0 and 1, in one new array."""
-
-    parameters: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, gather: Any, scale: Any):
         self.gather, self.scale, self.factor = gather, scale, gather.dtype(scale.factor)
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         A, _ = self.gather.forward(X)
         if A is X[0]:  # all rows, and of the wanted type already: they are somebody's
             return self.scale.forward(A)
@@ -39,7 +38,7 @@ class ScaledRows:
         return self.scale.backward(dA, cache)
 
 
-class Dense:
+class Dense(Form):
     """Z = X W + b."""
 
     def __init__(self, plain: Any, activation: Any = None):
@@ -52,7 +51,7 @@ class Dense:
         W = self.plain.W
         return product(X, W) if self.narrow and len(X) >= 32 and avx512() else X.dot(W)  # (m, n_in) -> (m, n_out)
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         Z = self.multiply(X)
         if self.b is not None:
             Z += self.b
@@ -79,7 +78,9 @@ class Dense:
 class DenseReLU(Dense):
     """A = max(X W + b, 0), in Z's place; backward dZ = dA where A > 0, in dA's place."""
 
-    def forward(self, X, rng=None):
+    overwrites: ClassVar[bool] = True
+
+    def forward(self, X, training=None):
         Z, _ = super().forward(X)
         A = np.maximum(Z, _zeros(Z.shape, Z.dtype), out=Z)
         return A, (X, A)

@@ -8,7 +8,7 @@ type of numbers here), m rows of n columns.
 import functools
 import math
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import cupy
 
@@ -21,6 +21,7 @@ from mechanet.kernels.cuda_source import (
     FUNCTIONS,
     SOFTMAX_CROSS_ENTROPY,
 )
+from mechanet.kernels.form import Form
 
 # Elementwise kernels see flat arrays: CuPy would compile another one for a batch of one row, whose axes collapse.
 BIAS = cupy.ElementwiseKernel("raw T b, int64 n", "T z", "z += b[i % n]", "bias")
@@ -77,10 +78,9 @@ def _scratch_here(dtype: str) -> tuple[Any, Any, Any]:
 # ---- forms of layers
 
 
-class _Gather:
+class _Gather(Form):
     """The rows of a batch, cast and scaled in one launch; a leading Scale comes along."""
 
-    parameters: ClassVar[dict[str, Any]] = {}
     rows = cupy.ElementwiseKernel(
         "raw X x, raw I rows, int64 n, T factor",
         "T a",
@@ -92,7 +92,7 @@ class _Gather:
     def __init__(self, gather, scale=None):
         self.dtype, self.factor = gather.dtype, scale.factor if scale else None
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         X, rows = X
         factor = 1.0 if self.factor is None else self.factor
         if rows is not None and X.flags.c_contiguous:
@@ -108,7 +108,7 @@ class _Gather:
         return dA if self.factor is None else dA * self.factor
 
 
-class _Dense:
+class _Dense(Form):
     """Dense with the activation after it: two launches forward; backward three, and one more for dX."""
 
     def __init__(self, dense, activation=None):
@@ -116,7 +116,7 @@ class _Dense:
         self.kind = type(activation) if activation else None
         self.option = _option(activation)
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         Z = X @ self.dense.W  # (m, n_in) -> (m, n_out)
         b = self.parameters.get("b")
         if self.kind:
@@ -134,15 +134,13 @@ class _Dense:
         return dZ @ self.dense.W.T if input_gradient else None  # (m, n_out) -> (m, n_in)
 
 
-class _Activation:
+class _Activation(Form):
     """An activation that follows no Dense: one launch each way."""
-
-    parameters: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, activation):
         self.kind, self.option = type(activation), _option(activation)
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         A, Z = _forward(self.kind, self.option, cupy.ascontiguousarray(X), None, in_place=False)
         return A, (Z, A)
 

@@ -2,7 +2,7 @@
 
 import ctypes
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +10,15 @@ from mechanet import losses
 from mechanet.backend import cpu_loops
 from mechanet.backend.cpu_loops import at, suits, writes
 from mechanet.kernels import cpu
+from mechanet.kernels.form import Form
 from mechanet.layers import Dense, Gather, ReLU, Scale
 from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, RMSProp
 
 LONG = 1_024  # bytes of a row, from which on it pays to fetch the next but one while a row is copied
 
 
-class Rows:
+class Rows(Form):
     """A = X[rows], or factor X[rows] with the Scale after it: bytes in one pass, long rows fetched ahead."""
-
-    parameters: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, gather: Any, scale: Any = None):
         self.plain, self.dtype = cpu.ScaledRows(gather, scale) if scale else gather, np.dtype(gather.dtype)
@@ -27,7 +26,7 @@ class Rows:
         self.numbers = math.prod(gather.input_shape)
         self.long = self.numbers * self.dtype.itemsize >= LONG
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         whole, rows = X
         is_bytes = whole.dtype == np.uint8
         if not is_bytes and (rows is None or not self.long or whole.dtype != self.dtype):
@@ -54,7 +53,7 @@ class Rows:
 class DenseReLU(cpu.DenseReLU):
     """A = max(X W + b, 0), where the bias and the maximum are one pass, and so is the way back."""
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         if len(X) == 1 or X.dtype != self.plain.W.dtype or not self.plain.bias:
             return super().forward(X)  # one row is done sooner than a loop is called
         Z = self.multiply(X)

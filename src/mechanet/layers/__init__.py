@@ -11,8 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from mechanet import checks
-from mechanet.layers.activation import ELU, GELU, Activation, LeakyReLU, ReLU, Sigmoid, SiLU, Softplus, Tanh
-from mechanet.layers.base import Layer, chain_shapes
+from mechanet.layers.activation import (
+    ELU,
+    GELU,
+    Activation,
+    ActivationLayer,
+    LeakyReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from mechanet.layers.base import Layer, Parameter, Pass, Statistic, Views, chain_shapes
+from mechanet.layers.composite import Composite
 from mechanet.layers.dense import Dense
 from mechanet.layers.dropout import Dropout
 from mechanet.layers.gather import Gather
@@ -32,4 +44,7 @@ def layer_from_config(config: Mapping[str, Any]) -> Layer:
     return LAYERS[checks.one_of("layer", options.pop("layer", None), LAYERS)](**options)
 
 
-__all__ = [*LAYERS, "LAYERS", "Activation", "Gather", "Layer", "chain_shapes", "layer_from_config"]
+__all__ = [
+    *LAYERS, "LAYERS", "Activation", "ActivationLayer", "Composite", "Gather", "Layer", "Parameter", "Pass",
+    "Statistic", "Views", "chain_shapes", "layer_from_config",
+]  # fmt: skip

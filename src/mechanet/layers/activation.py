@@ -6,30 +6,30 @@ from typing import ClassVar
 
 from mechanet import checks
 from mechanet.activations import ACTIVATIONS
-from mechanet.layers.base import Layer
+from mechanet.layers.base import Array, Layer, Pass
 
 
-class _Activation(Layer):
+class ActivationLayer(Layer):
     """A = f(Z), dZ = dA ∘ f'(Z), for the pair of functions `pair`; a subclass's fields are their options."""
 
-    kind: ClassVar[str] = "activation"
+    symbols: ClassVar[tuple[str, str]] = ("Z", "A")
     pair: ClassVar[tuple[Callable, Callable]]
 
     def options(self) -> dict[str, float]:
         """What the pair of functions takes beside the arrays."""
         return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
 
-    def forward(self, X, rng=None):
-        A = self.pair[0](self.xp, X, **self.options())
-        return A, (X, A)
+    def forward(self, Z: Array, training: Pass | None = None) -> tuple[Array, tuple[Array, Array]]:
+        A = self.pair[0](self.xp, Z, **self.options())
+        return A, (Z, A)
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: tuple[Array, Array], input_gradient: bool = True) -> Array:
         Z, A = cache
         return self.pair[1](self.xp, dA, Z, A, **self.options())
 
 
 @dataclass
-class ReLU(_Activation):
+class ReLU(ActivationLayer):
     """A = max(Z, 0); see `mechanet.activations.relu`."""
 
     formula: ClassVar[str] = "A = max(Z, 0)"
@@ -37,7 +37,7 @@ class ReLU(_Activation):
 
 
 @dataclass
-class LeakyReLU(_Activation):
+class LeakyReLU(ActivationLayer):
     """A = max(Z, slope Z), with 0 ≤ slope ≤ 1; see `mechanet.activations.leaky_relu`."""
 
     formula: ClassVar[str] = "A = max(Z, slope Z)"
@@ -50,7 +50,7 @@ class LeakyReLU(_Activation):
 
 
 @dataclass
-class ELU(_Activation):
+class ELU(ActivationLayer):
     """A = Z where Z > 0, else alpha (exp(Z) - 1), with alpha > 0; see `mechanet.activations.elu`."""
 
     formula: ClassVar[str] = "A = Z if Z > 0 else alpha (exp(Z) - 1)"
@@ -63,7 +63,7 @@ class ELU(_Activation):
 
 
 @dataclass
-class GELU(_Activation):
+class GELU(ActivationLayer):
     """A = ½ Z (1 + tanh(√(2/π) (Z + 0.044715 Z³))), the tanh form; see `mechanet.activations.gelu`."""
 
     formula: ClassVar[str] = "A = ½ Z (1 + tanh(√(2/π) (Z + 0.044715 Z³)))"
@@ -71,7 +71,7 @@ class GELU(_Activation):
 
 
 @dataclass
-class SiLU(_Activation):
+class SiLU(ActivationLayer):
     """A = Z σ(Z); see `mechanet.activations.silu`."""
 
     formula: ClassVar[str] = "A = Z σ(Z)"
@@ -79,7 +79,7 @@ class SiLU(_Activation):
 
 
 @dataclass
-class Sigmoid(_Activation):
+class Sigmoid(ActivationLayer):
     """A = 1 / (1 + exp(-Z)); see `mechanet.activations.sigmoid`."""
 
     formula: ClassVar[str] = "A = 1 / (1 + exp(-Z))"
@@ -87,7 +87,7 @@ class Sigmoid(_Activation):
 
 
 @dataclass
-class Tanh(_Activation):
+class Tanh(ActivationLayer):
     """A = tanh(Z); see `mechanet.activations.tanh`."""
 
     formula: ClassVar[str] = "A = tanh(Z)"
@@ -95,7 +95,7 @@ class Tanh(_Activation):
 
 
 @dataclass
-class Softplus(_Activation):
+class Softplus(ActivationLayer):
     """A = log(1 + exp(Z)); see `mechanet.activations.softplus`."""
 
     formula: ClassVar[str] = "A = log(1 + exp(Z))"
@@ -103,7 +103,7 @@ class Softplus(_Activation):
 
 
 @dataclass
-class Activation(_Activation):
+class Activation(ActivationLayer):
     """A = f(Z), entry by entry, with a forward and a backward function of your own.
 
     Parameters

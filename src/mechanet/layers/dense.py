@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from mechanet import checks
 from mechanet.initializers import initializer_from
-from mechanet.layers.base import Layer
+from mechanet.layers.base import Array, Layer, Parameter, Pass, Shape
 
 
 @dataclass
@@ -29,25 +29,25 @@ class Dense(Layer):
     and 4 to 7.
     """
 
-    kind: ClassVar[str] = "dense"
     formula: ClassVar[str] = "Z = X W + b"
-    W: ClassVar[Any]
-    b: ClassVar[Any]
-    dW: ClassVar[Any]
-    db: ClassVar[Any]
+    symbols: ClassVar[tuple[str, str]] = ("X", "Z")
+    W: ClassVar[Array]
+    b: ClassVar[Array]
+    dW: ClassVar[Array]
+    db: ClassVar[Array]
 
     units: int
     initializer: Any = "he_normal"
     bias_initializer: Any = "zeros"
     bias: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.units = checks.integer("units", self.units)
         self.initializer = initializer_from(self.initializer)
         self.bias_initializer = initializer_from(self.bias_initializer, "bias_initializer")
         self.bias = bool(self.bias)
 
-    def output_shape_for(self, input_shape):
+    def output_shape_for(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ValueError(
                 f"Dense expects rows of shape (n_in,). Received: rows of shape {input_shape}. "
@@ -55,22 +55,19 @@ class Dense(Layer):
             )
         return (self.units,)
 
-    def parameter_shapes(self, input_shape):
-        shapes = {"W": (input_shape[0], self.units), "b": (self.units,)}
-        return shapes if self.bias else {"W": shapes["W"]}
+    def parameters_for(self, input_shape: Shape) -> dict[str, Parameter]:
+        fans = n_in, n_out = input_shape[0], self.units
+        W = Parameter((n_in, n_out), self.initializer, fans)
+        b = Parameter((n_out,), self.bias_initializer, fans, decays=False)
+        return {"W": W, "b": b} if self.bias else {"W": W}
 
-    def initial(self, name, shapes, rng):
-        n_in, n_out = shapes["W"]
-        draw = self.initializer if name == "W" else self.bias_initializer
-        return draw(rng, shapes[name], n_in, n_out)
-
-    def forward(self, X, rng=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Array]:
         Z = X @ self.W  # (m, n_in) -> (m, n_out)
         if self.bias:
             Z += self.b
         return Z, X
 
-    def backward(self, dZ, cache, input_gradient=True):
+    def backward(self, dZ: Array, cache: Array, input_gradient: bool = True) -> Array:
         X = cache
         self.backend.matmul(X.T, dZ, out=self.dW)
         if self.bias:

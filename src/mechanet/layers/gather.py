@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mechanet.layers.base import Layer
+from mechanet.layers.base import Array, Layer, Pass
 
 
 @dataclass
@@ -14,15 +14,14 @@ class Gather(Layer):
     back it is an identity: dL/dA belongs to the rows that were taken.
     """
 
-    kind: ClassVar[str] = "input"
     formula: ClassVar[str] = "A = X[rows]"
 
     dtype: Any
 
-    def forward(self, X, rng=None):
+    def forward(self, X: Any, training: Pass | None = None) -> tuple[Array, None]:
         X, rows = X
         A = X if rows is None else self.backend.take(X, rows)  # (n, ...) -> (m, ...)
         return (A if A.dtype == self.dtype else self.xp.astype(A, self.dtype)), None
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: None, input_gradient: bool = True) -> Array:
         return dA

@@ -5,41 +5,42 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mechanet import checks
-from mechanet.layers.base import Layer
+from mechanet.layers.base import Array, Layer, Pass, Shape
 
 
 @dataclass
 class Scale(Layer):
     """A = factor X, for example 1/255 for the bytes of an image; dX = factor dA."""
 
-    kind: ClassVar[str] = "scale"
     formula: ClassVar[str] = "A = factor X"
 
     factor: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.factor = checks.real("factor", self.factor)
 
-    def forward(self, X, rng=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, None]:
         return X * self.factor, None
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: None, input_gradient: bool = True) -> Array:
         return dA * self.factor
+
+    def numbers(self) -> int:
+        return 0  # it is one with the gathering of the rows
 
 
 @dataclass
 class Reshape(Layer):
     """Give each row another shape with as many entries; dX is dA in the old shape."""
 
-    kind: ClassVar[str] = "shape"
     formula: ClassVar[str] = "A = X, reshaped"
 
     shape: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.shape = checks.shape("shape", self.shape)
 
-    def output_shape_for(self, input_shape):
+    def output_shape_for(self, input_shape: Shape) -> Shape:
         if math.prod(self.shape) != math.prod(input_shape):
             raise ValueError(
                 f"Reshape expects a shape with {math.prod(input_shape)} entries, as rows of shape {input_shape} "
@@ -47,11 +48,14 @@ class Reshape(Layer):
             )
         return self.shape
 
-    def forward(self, X, rng=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, None]:
         return self.xp.reshape(X, (X.shape[0], *self.output_shape)), None
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: None, input_gradient: bool = True) -> Array:
         return self.xp.reshape(dA, (dA.shape[0], *self.input_shape))
+
+    def numbers(self) -> int:
+        return 0  # a view
 
 
 @dataclass
@@ -60,5 +64,5 @@ class Flatten(Reshape):
 
     shape: tuple[int, ...] = ()
 
-    def output_shape_for(self, input_shape):
+    def output_shape_for(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)

@@ -1,7 +1,7 @@
-"""Many rows at once: a network's work on them in blocks that stay in a CPU's cache, side by side where it pays.
+"""Many rows at once: a chain's work on them in blocks that stay in a CPU's cache, in parallel where it pays.
 
-Symbols are those of `mechanet.network`. Whatever runs beside what, the results are added up in the order of the
-blocks, so that they are the same each time.
+Symbols are those of `mechanet.network`; `loss` is bound. Whatever runs in parallel, the results are added up in
+the order of the blocks, so that they are the same each time.
 """
 
 import functools
@@ -10,98 +10,127 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import mechanet.backend
+from mechanet.layers import Pass
+from mechanet.network.batch import Batch
+from mechanet.network.chain import Chain
 
-PIECES = 8  # of a full batch, each with a gradient of its own: enough that no worker waits long for another
+Array = Any
+CHUNKS = 8  # of a full batch, each with a gradient of its own, so that no worker is idle for long
 
 
-def accumulate(network, X, T, c, rng=None, rows=None) -> tuple[Any, Any]:
-    """`Network.run_both` in blocks of rows, whose losses, correct decisions and gradients add up."""
-    blocks = list(network.blocks(T.shape[0]))
-    length = -(-len(blocks) // PIECES)
-    pieces = [blocks[first : first + length] for first in range(0, len(blocks), length)]
-    # Blocks that draw no masks may run side by side, on networks of the same θ that have a dθ each.
-    workers = network.backend.workers() if rng is None and rows is None else 1
-    free = deque([network, *network.twins(workers - 1)])
+def slices(rows: int, size: int) -> list[slice]:
+    """Slices of at most `size` rows."""
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
-    def work(piece):
+
+def loss_and_gradient(chain: Chain, loss: Any, batch: Batch, training: Pass | None = None) -> tuple[Array, Array]:
+    """Forward, loss, backward: fill `chain.gradient`; return the loss and the number of correct predictions.
+
+    Both are 0-d; a regression has None in place of correct predictions. Many rows are worked on in blocks, whose
+    losses, correct predictions and gradients add up.
+    """
+    if batch.size <= chain.block_rows:
+        return _of_block(chain, loss, chain.backend.asarray(batch.X), batch.T, batch.c, batch.rows, training)
+    blocks = slices(batch.size, chain.block_rows)
+    length = -(-len(blocks) // CHUNKS)
+    chunks = [blocks[first : first + length] for first in range(0, len(blocks), length)]
+    # A batch that is gathered on the device is not worth threads.
+    workers = chain.backend.workers() if batch.rows is None else 1
+    free = deque([chain, *chain.replicas(workers - 1)])
+
+    def work(chunk: list[slice]) -> tuple[Array, Array, Array]:
         worker = free.pop()
         try:
-            return _piece(worker, X, T, c, rng, rows, piece)
+            return _of_chunk(worker, loss, batch, chunk, training)
         finally:
             free.append(worker)
 
-    value, correct, total = 0.0, 0, network.xp.zeros_like(network.gradient)
-    for part, correct_part, gradient in network.backend.run_parallel(
-        [functools.partial(work, piece) for piece in pieces], workers
+    value, correct, total = 0.0, 0, chain.xp.zeros_like(chain.sums)
+    for part, correct_part, sums in chain.backend.run_parallel(
+        [functools.partial(work, chunk) for chunk in chunks], workers
     ):
         value, correct = value + part, _sum(correct, correct_part)
-        total += gradient
-    network.gradient[...] = total
+        total += sums
+    chain.sums[...] = total
     return value, correct
 
 
-def _piece(network, X, T, c, rng, rows, blocks) -> tuple[Any, Any, Any]:
-    """Loss, correct decisions and gradient of some blocks, one after the other."""
-    value, correct, total = 0.0, 0, network.xp.zeros_like(network.gradient)
-    moved = network.backend.stream(X, blocks) if rows is None else None
+def _of_block(
+    chain: Chain, loss: Any, X: Array, T: Array, c: Array, rows: Array, training: Pass | None
+) -> tuple[Array, Array]:
+    Z, caches = chain.forward(X, rows, training)
+    value, dZ, correct = loss.measure(chain.xp, Z, T, c)
+    chain.backward(dZ, caches)
+    return value, correct
+
+
+def _of_chunk(
+    chain: Chain, loss: Any, batch: Batch, blocks: list[slice], training: Pass | None
+) -> tuple[Array, Array, Array]:
+    """Loss, correct predictions and sums of some blocks, one after the other."""
+    value, correct, total = 0.0, 0, chain.xp.zeros_like(chain.sums)
+    stream = chain.backend.stream(batch.X, blocks) if batch.rows is None else None
     for block in blocks:
-        X_block, taken = (X, rows[block]) if moved is None else (next(moved), None)
-        part = network.run_both(X_block, T[block, ...], c[block], rng, taken)
+        X, rows = (batch.X, batch.rows[block]) if stream is None else (next(stream), None)
+        c = batch.c[block]
+        part = _of_block(chain, loss, X, batch.T[block, ...], c, rows, training and training.block(block.start))
+        if chain.share is not None:  # what a block shows counts for its share of the batch
+            chain.observed[...] = chain.observed * chain.xp.sum(c)
         value, correct = value + part[0], _sum(correct, part[1])
-        total += network.gradient
+        total += chain.sums
     return value, correct, total
 
 
-def measure(network, X, T, c) -> tuple[Any, Any]:
-    """The loss and the number of correct decisions over checked rows, both 0-d on the device."""
+def loss_and_correct(chain: Chain, loss: Any, batch: Batch) -> tuple[Array, Array]:
+    """The loss and the number of correct predictions, as in prediction; both 0-d on the device."""
 
-    def of_block(block, X_block):
-        value, _, correct = network.run_loss(network.xp, network.infer(X_block), T[block, ...], c[block])
+    def of_block(block: slice, X: Array) -> tuple[Array, Array]:
+        value, _, correct = loss.measure(chain.xp, chain.scores(X), batch.T[block, ...], batch.c[block])
         return value, correct
 
-    def of_blocks(size):
+    def of_blocks(size: int) -> tuple[Array, Array]:
         value, correct = 0.0, 0
-        for part, correct_part in _each(network, X, size, of_block):
+        for part, correct_part in _each(chain, batch.X, size, of_block):
             value, correct = value + part, _sum(correct, correct_part)
         return value, correct
 
-    return mechanet.backend.in_blocks(of_blocks, min(network.block_rows, X.shape[0]))
+    return mechanet.backend.in_blocks(of_blocks, min(chain.block_rows, batch.size))
 
 
-def scores(network, X) -> Any:
+def scores(chain: Chain, X: Array) -> Array:
     """Raw scores Z (n, k)."""
     if X.shape[0] == 1:
-        return network.infer(network.backend.asarray(X))
+        return chain.scores(chain.backend.asarray(X))
 
-    def of_blocks(size):
+    def of_blocks(size: int) -> Array:
         if X.shape[0] <= size:
-            return network.infer(network.backend.asarray(X))
-        Z = network.backend.zeros((X.shape[0], *network.output_shape), network.parameters.dtype)
+            return chain.scores(chain.backend.asarray(X))
+        Z = chain.backend.zeros((X.shape[0], *chain.output_shape), chain.array_dtype)
 
-        def of_block(block, X_block):
-            Z[block, ...] = network.infer(X_block)
+        def of_block(block: slice, X_block: Array) -> None:
+            Z[block, ...] = chain.scores(X_block)
 
-        for _ in _each(network, X, size, of_block):
+        for _ in _each(chain, X, size, of_block):
             pass
         return Z
 
-    return mechanet.backend.in_blocks(of_blocks, min(network.block_rows, X.shape[0]))
+    return mechanet.backend.in_blocks(of_blocks, min(chain.block_rows, X.shape[0]))
 
 
-def _each(network, X, size: int, of_block: Callable[[slice, Any], Any]) -> Iterator[Any]:
+def _each(chain: Chain, X: Array, size: int, of_block: Callable[[slice, Array], Any]) -> Iterator[Any]:
     """What `of_block` gives for each block of `size` rows, in their order."""
-    backend, blocks = network.backend, list(network.blocks(X.shape[0], size))
+    backend, blocks = chain.backend, slices(X.shape[0], size)
     if len(blocks) == 1:
         yield of_block(blocks[0], backend.asarray(X))
         return
-    with backend.threads("auto", network, size):
+    with backend.threads("auto", chain.work * size):
         workers = backend.workers()
         if workers == 1:
             yield from map(of_block, blocks, backend.stream(X, blocks))
         else:
-            works = [lambda block=block: of_block(block, backend.asarray(X[block, ...])) for block in blocks]
-            yield from backend.run_parallel(works, workers)
+            tasks = [lambda block=block: of_block(block, backend.asarray(X[block, ...])) for block in blocks]
+            yield from backend.run_parallel(tasks, workers)
 
 
-def _sum(correct, part):
+def _sum(correct: Array, part: Array) -> Array:
     return None if part is None else correct + part

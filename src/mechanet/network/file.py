@@ -14,7 +14,7 @@ FILE_VERSION = 1
 def write(network, path, notes: dict[str, Any] | None = None) -> None:
     """Write a network; see `Network.save`. Notes are plain data for people, which `read` does not look at."""
     header = {"format": FILE_FORMAT, "version": FILE_VERSION, "network": network.config()}
-    storage.write(path, network.named_parameters(), header | ({"notes": notes} if notes else {}))
+    storage.write(path, network.named_arrays(), header | ({"notes": notes} if notes else {}))
 
 
 def notes(path) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def read(kind, path, device, xp, allow_nonfinite: bool):
 
 
 def build(kind, config: Any, arrays: dict[str, Any], device="cpu", xp=None, allow_nonfinite: bool = False):
-    """A network of class `kind` from `Network.config` and `Network.named_parameters`."""
+    """A network of class `kind` from `Network.config` and `Network.named_arrays`."""
     if not isinstance(config, dict) or not isinstance(config.get("layers"), list):
         raise ValueError(f"expected a network's configuration. Received: {config!r:.100}.")
     layers = [layer_from_config(layer) for layer in config["layers"]]
@@ -48,9 +48,9 @@ def build(kind, config: Any, arrays: dict[str, Any], device="cpu", xp=None, allo
     dtype = mechanet.backend.check_dtype(config.get("dtype", ""))
     # Compared before anything is allocated: a file may claim any size.
     expected = {
-        f"layers.{i}.{name}": shape
-        for i, (_, named) in enumerate(chain_shapes(layers, input_shape)[0])
-        for name, shape in named.items()
+        f"layers.{i}.{name}": each.shape
+        for i, (layer, shape) in enumerate(zip(layers, chain_shapes(layers, input_shape)[0], strict=True))
+        for name, each in (layer.parameters_for(shape) | layer.statistics_for(shape)).items()
     }
     received = {name: array.shape for name, array in arrays.items()}
     if expected != received:
@@ -64,6 +64,6 @@ def build(kind, config: Any, arrays: dict[str, Any], device="cpu", xp=None, allo
     network = kind(layers, input_shape, loss, dtype, device, config.get("seed", 0), xp)
     with network.backend.current():
         for i, layer in enumerate(network.layers):
-            for name, view in layer.parameters.items():
+            for name, view in (layer.parameters | layer.statistics).items():
                 view[...] = network.backend.asarray(arrays[f"layers.{i}.{name}"])
     return network

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 import mechanet.backend
+from mechanet.network.batch import check_inputs
 
 # Okabe and Ito's colours, in an order whose greys differ, with a marker and a dash for each.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#333333", "#F0E442")
@@ -73,7 +74,7 @@ def layer_name(network, i: int) -> str:
 def outputs(network, x) -> list[np.ndarray]:
     """The input and every layer's output (m, ...) on the host, as in prediction."""
     with network.backend.current():
-        X = network.backend.asarray(network.check_inputs(host(x)), network.parameters.dtype)
+        X = network.backend.asarray(check_inputs(network.chain, host(x)), network.parameters.dtype)
         values = [X]
         for layer in network.layers:
             X, _ = layer.forward(X)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mechanet.explain.walk import Walk
+from mechanet.layers import ActivationLayer
 from mechanet.plots import canvas
 
 PANELS = 12  # layers of which a distribution is drawn
@@ -79,13 +80,12 @@ def activations(net, x) -> Any:
     values = canvas.outputs(net, x)
     panels = []
     for i, layer in enumerate(net.layers):
-        if layer.kind not in ("dense", "activation"):
+        if not (layer.parameters or isinstance(layer, ActivationLayer)):
             continue
         A = values[i + 1]
         silent = ~A.reshape(len(A), -1).any(axis=0)
-        dead = np.flatnonzero(silent) if layer.kind == "activation" else np.arange(0)
-        symbol = "Z" if layer.kind == "dense" else "A"
-        panels.append((canvas.layer_name(net, i), symbol, A.ravel(), dead, A[0].size))
+        dead = np.flatnonzero(silent) if isinstance(layer, ActivationLayer) else np.arange(0)
+        panels.append((canvas.layer_name(net, i), layer.symbols[1], A.ravel(), dead, A[0].size))
     rows = f"{len(values[0]):,} row{'s' if len(values[0]) > 1 else ''}"
     return _distributions(panels, f"Outputs of every layer, over {rows}", logarithmic=False)
 
@@ -109,26 +109,13 @@ def gradients(net, x, y) -> Any:
     with twin.backend.current():
         walk = Walk(twin, canvas.host(x), y, None, None)
         walk.back()
-    parts, panels = _named(twin, walk.host(walk.gradient)), []
+    parts, panels = twin.chain.views(walk.host(walk.gradient)), []
     for i in canvas.trained_layers(twin):
         dW = parts[i]["W"]
         dead = np.flatnonzero(~dW.any(axis=0))
         panels.append((canvas.layer_name(net, i), "|dW|", np.abs(dW[dW != 0.0]), dead, dW.shape[1]))
     rows = f"{walk.X.shape[0]:,} row{'s' if walk.X.shape[0] > 1 else ''}"
     return _distributions(panels, f"Gradient of every weight, from {rows}", logarithmic=True)
-
-
-def _named(network, vector: np.ndarray) -> list[dict[str, np.ndarray]]:
-    """A vector as long as θ, by layer and name."""
-    named: list[dict[str, np.ndarray]] = []
-    offset = 0
-    for layer in network.layers:
-        named.append({})
-        for name, view in layer.parameters.items():
-            length = int(np.prod(view.shape))
-            named[-1][name] = vector[offset : offset + length].reshape(view.shape)
-            offset += length
-    return named
 
 
 def _distributions(panels, title: str, logarithmic: bool) -> Any:

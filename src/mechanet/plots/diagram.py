@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mechanet.layers import ActivationLayer
 from mechanet.plots import canvas
 
 SHOWN = 12  # nodes of a layer; of a wider one the first and the last
@@ -92,7 +93,7 @@ def _columns(net, x) -> list[Column]:
     units = int(np.prod(net.layers[first - 1].output_shape)) if first else int(np.prod(net.input_shape))
     columns = [_column("input", units, values[first][0] if values else None, None)]
     for i, end in zip(trained, ends, strict=True):
-        kinds = [layer for layer in net.layers[i:end] if layer.kind in ("dense", "activation")]
+        kinds = [layer for layer in net.layers[i:end] if layer.parameters or isinstance(layer, ActivationLayer)]
         title = "\n".join(type(layer).__name__ for layer in kinds)
         last = i + max(k for k, layer in enumerate(net.layers[i:end]) if layer in kinds)
         shown = values[last + 1][0] if values else None

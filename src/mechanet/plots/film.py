@@ -68,7 +68,7 @@ def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a
     every = -(-int(epochs) // frames)
     draw(f"epoch {training.epoch}")
     for epoch in training.epochs(epochs):
-        last = training.epoch == training.planned or training.stopped_early
+        last = training.finished
         if epoch.number % every == 0 or last:
             said = f", accuracy {epoch.accuracy:.1%}" if epoch.accuracy is not None else ""
             draw(f"epoch {epoch.number}, loss {epoch.loss:.4f}{said}")

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 import mechanet.backend
+from mechanet.network import blocks
+from mechanet.network.batch import check_batch
 from mechanet.plots import canvas
 
 GRID = 200
@@ -138,12 +140,12 @@ def landscape(net, x, y, *, span: float = 1.0, points: int = 25, seed: int = 0, 
     losses = np.empty((points, points))
     twin = net.to(net.backend)
     with twin.backend.current():
-        X, T, c = twin.check_batch(canvas.host(x), y)
-        X = twin.backend.asarray(X)
+        batch = check_batch(twin.chain, twin.loss, canvas.host(x), y)
+        batch.X = twin.backend.asarray(batch.X)
         for (i, b), (j, a) in ((p, q) for p in enumerate(steps) for q in enumerate(steps)):
             moved = theta + a * first + b * second
             twin.parameters[...] = twin.backend.asarray(moved, twin.parameters.dtype)
-            losses[i, j] = float(twin.measure(X, T, c)[0])
+            losses[i, j] = float(blocks.loss_and_correct(twin.chain, twin.bound_loss, batch)[0])
 
     figure, ax = canvas.axes(ax, 5.6, 4.4)
     shown = np.where(np.isfinite(losses), losses, np.nan)
@@ -169,12 +171,12 @@ def directions(net, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Two random directions over θ: each unit's part as long as its weights, 0 for biases."""
     rng = mechanet.backend.generator(seed)
     found: tuple[list, list] = ([], [])
-    for layer in net.layers:
+    for layer, declared in zip(net.layers, net.chain.declared, strict=True):
         for name, view in layer.parameters.items():
             W = canvas.host(view).astype("float64")
             for parts in found:
                 drawn = rng.standard_normal(W.shape)
-                if name == "b":
+                if not declared[name].decays:
                     parts.append(np.zeros(W.shape))
                     continue
                 lengths = np.sqrt((drawn * drawn).sum(axis=0, keepdims=True))

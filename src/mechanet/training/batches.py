@@ -2,34 +2,14 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import mechanet.backend
 from mechanet import checks
+from mechanet.network import Network
+from mechanet.network.batch import Batch, check_batch, check_inputs, check_targets
 
-
-@dataclass(slots=True)
-class Batch:
-    """What a step is made from.
-
-    Attributes
-    ----------
-    X : array
-        The batch's inputs; with `rows`, the inputs of all the data.
-    T, c : array (m, ...) and (m,)
-        Targets, and weights of the rows that sum to 1, on the device.
-    weight : float
-        What the batch weighs in the epoch.
-    rows : array (m,) or None
-        The numbers of the batch's rows in X, on the device.
-    """
-
-    X: Any
-    T: Any
-    c: Any
-    weight: float
-    rows: Any = None
+Array = Any
 
 
 class ArrayBatches:
@@ -39,10 +19,11 @@ class ArrayBatches:
     there once, as it is (bytes stay bytes); else rows are gathered on the host and moved batch by batch.
     """
 
-    def __init__(self, network, x, y, sample_weight, batch_size: int | None, shuffle: bool, seed: int):
+    def __init__(self, network: Network, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool,
+                 seed: int) -> None:  # fmt: skip
         self.network, self.backend, self.xp = network, network.backend, network.xp
         self.X = X = self.inputs(x)
-        self.T, weights = network.check_targets(y, X, sample_weight)
+        self.T, weights = check_targets(network.chain, network.loss, y, X, sample_weight)
         self.rows = X.shape[0]
         self.batch_size = (
             self.rows if batch_size is None else min(checks.integer("batch_size", batch_size), self.rows)
@@ -52,9 +33,9 @@ class ArrayBatches:
         self.weights = None if weights is None else self.backend.asarray(weights, network.parameters.dtype)
         self._even: dict[int, Any] = {}
 
-    def inputs(self, x):
+    def inputs(self, x: Any) -> Array:
         """The rows of `x`, checked, where they are best gathered from."""
-        X = self.network.check_inputs(x)
+        X = check_inputs(self.network.chain, x)
         if isinstance(X, mechanet.backend.HostArray):
             checks.finite("x", X)
             if self.backend.fits(X.nbytes):
@@ -87,13 +68,13 @@ class ArrayBatches:
                 weights = self.backend.take(self.weights, rows)
                 yield self._batch(X, taken, T, weights, self.host_weights[order[batch]])
 
-    def order(self, number: int):
+    def order(self, number: int) -> Any:
         """The order of the rows in epoch `number`, on the host."""
         if self.shuffle and self.batch_size < self.rows:
             return mechanet.backend.generator(self.seed, number).permutation(self.rows)
         return mechanet.backend.arange(self.rows)
 
-    def _batch(self, X, rows, T, weights, host_weights) -> Batch:
+    def _batch(self, X: Array, rows: Array, T: Array, weights: Array, host_weights: Any) -> Batch:
         if weights is None:
             m = T.shape[0]
             if m not in self._even:
@@ -112,7 +93,7 @@ class IterableBatches:
     batch_size = None
     shuffle = False
 
-    def __init__(self, network, batches: Iterable | Callable[[], Iterable]):
+    def __init__(self, network: Network, batches: Iterable[Any] | Callable[[], Iterable[Any]]) -> None:
         self.network = network
         self.batches = batches
         self._one_shot = isinstance(batches, Iterator)
@@ -136,15 +117,23 @@ class IterableBatches:
             if count <= start:
                 continue
             x, y, weight = batch if len(batch) == 3 else (*batch, None)
-            X, T, c = self.network.check_batch(x, y, weight)
-            backend = self.network.backend
-            total = float(X.shape[0]) if weight is None else float(mechanet.backend.to_host(weight).sum())
-            yield Batch(backend.asarray(X), T, c, total)
+            checked = check_batch(self.network.chain, self.network.loss, x, y, weight)
+            checked.X = self.network.backend.asarray(checked.X)
+            yield checked
         if count == 0:
             raise ValueError("expected at least one batch an epoch. Received: none.")
 
 
-def batches_from(network, x, y, sample_weight, batch_size, shuffle, seed) -> ArrayBatches | IterableBatches:
+def held_out_batch(network: Network, x: Any, y: Any, sample_weight: Any = None) -> Batch:
+    """Checked rows that are measured and never trained on, on the device where they fit there."""
+    batch = check_batch(network.chain, network.loss, x, y, sample_weight)
+    if isinstance(batch.X, mechanet.backend.HostArray) and network.backend.fits(batch.X.nbytes):
+        batch.X = network.backend.asarray(batch.X)
+    return batch
+
+
+def batches_from(network: Network, x: Any, y: Any, sample_weight: Any, batch_size: int | None, shuffle: bool,
+                 seed: int) -> ArrayBatches | IterableBatches:  # fmt: skip
     """Arrays with targets; or, where there is no `y`, an iterable of batches, or batches made before."""
     if isinstance(x, (ArrayBatches, IterableBatches)):
         return x

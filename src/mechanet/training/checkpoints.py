@@ -97,12 +97,12 @@ class Checkpoints:
         self.states = storage.States(directory, keep)
         self.notify = notify
         self.last = next(reversed(self.states.paths()), None)
-        if self.last is not None and not training.updates:
+        if self.last is not None and not training.global_step:
             raise ValueError(
                 f"{self.states.directory} holds states of an earlier training. "
                 "Resume that one (--resume), or choose another directory."
             )
-        self._saved_at = training.updates if self.last else -1
+        self._saved_at = training.global_step if self.last else -1
         self._saved_when = time.monotonic()
         self._signal: int | None = None
 
@@ -130,9 +130,9 @@ class Checkpoints:
                 if self._due("epoch", epoch.number):
                     self.save()
                 yield epoch
-                if self._signal and not self._finished():
+                if self._signal and not self.training.finished:
                     self._leave()
-            if self._signal and not self._finished():
+            if self._signal and not self.training.finished:
                 self._leave()
             self.save()
         except (DivergenceError, mechanet.backend.DeviceError, MemoryError):
@@ -151,27 +151,24 @@ class Checkpoints:
         """
         training = self.training
         self._saved_when = time.monotonic()
-        if self._saved_at == training.updates:
+        if self._saved_at == training.global_step:
             return True
         try:
             arrays, header = training_state.describe(training)
             for name, array in training_state.parameters_of(arrays).items():
                 checks.finite(name, array)
-            self.last = self.states.save(arrays, header, training.updates)
+            self.last = self.states.save(arrays, header, training.global_step)
         except (OSError, ValueError) as error:
             there = f"The last good state is {self.last}." if self.last else "There is no earlier state."
-            self.notify(f"No state was written at step {training.updates}: {error}. {there}")
+            self.notify(f"No state was written at step {training.global_step}: {error}. {there}")
             return False
-        self._saved_at = training.updates
+        self._saved_at = training.global_step
         return True
-
-    def _finished(self) -> bool:
-        return self.training.epoch >= self.training.planned or self.training.stopped_early
 
     def _after_step(self, training: Training) -> None:
         if self._signal:
             training.stop()
-        elif self._due("step", training.updates):
+        elif self._due("step", training.global_step):
             self.save()
 
     def _due(self, unit: str, number: int) -> bool:
@@ -197,7 +194,8 @@ class Checkpoints:
         number, training = self._signal or 0, self.training
         if self.save():
             self.notify(
-                f"Stopped in epoch {training.epoch + 1} after step {training.updates}; the state is {self.last}. "
+                f"Stopped in epoch {training.epoch + 1} after step {training.global_step}; "
+                f"the state is {self.last}. "
                 "To go on, give the same command with --resume."
             )
         raise Interrupted(128 + number)

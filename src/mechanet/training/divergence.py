@@ -22,3 +22,14 @@ class DivergenceError(ArithmeticError):
 
     def __reduce__(self):
         return type(self), (str(self), self.epoch, self.learning_rate, self.largest_gradient)
+
+    @classmethod
+    def of(cls, epoch: int, learning_rate: float, largest_gradient: float) -> "DivergenceError":
+        """The error, with what to try."""
+        return cls(
+            f"the training diverged in epoch {epoch}: the loss or the parameters are not finite "
+            f"(learning rate {learning_rate:g}, largest gradient {largest_gradient:g}). The network holds the "
+            "parameters from before that epoch. Try a lower learning rate, gradient_clip=1.0, or data scaled to "
+            "[-1, 1].",
+            epoch, learning_rate, largest_gradient,
+        )  # fmt: skip

@@ -67,7 +67,7 @@ def shown(
     On a terminal there is a bar as well; in a log there are plain lines alone.
     """
     file = file or sys.stdout
-    planned = training.planned if count is None else training.epoch + count
+    planned = training.total_epochs if count is None else training.epoch + count
     with (_Bar if file.isatty() else _Log)(file, training, planned) as display:
         table, epoch, row = _Table(planned), None, None
         for epoch in training.epochs(count, display.watch(on_step)):

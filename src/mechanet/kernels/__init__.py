@@ -12,6 +12,7 @@ from typing import Any
 import mechanet.backend.cpu_loops
 from mechanet.backend import Backend, NumpyBackend
 from mechanet.backend.cuda import CudaBackend
+from mechanet.losses import BoundLoss
 
 
 def _forms(backend: Backend) -> ModuleType | None:
@@ -44,7 +45,13 @@ def steps(backend: Backend, layers: tuple) -> tuple:
 
 
 def fused(backend: Backend, plain: Any) -> Any:
-    """What runs for a loss, an optimizer or a function: its form, or `plain` itself."""
-    key = plain if isinstance(plain, FunctionType) else type(plain)
-    form = getattr(_forms(backend), "PIECES", {}).get(key)
+    """What runs for a bound loss, an optimizer or a function: its form, or `plain` itself."""
+    form = getattr(_forms(backend), "PIECES", {}).get(_key(plain))
     return form(plain) if form else plain
+
+
+def _key(plain: Any) -> Any:
+    """How PIECES knows it: a function itself, an object by its class, a bound loss by that of its loss."""
+    if isinstance(plain, FunctionType):
+        return plain
+    return type(plain.plain if isinstance(plain, BoundLoss) else plain)

@@ -1,14 +1,16 @@
 """What all layers share, and the shapes of a chain of them."""
 
 import copy
-from dataclasses import fields
 from typing import Any, ClassVar
 
+from mechanet.registry import Family, Named
 
-class Layer:
+
+class Layer(Named):
     """What all layers share. A new layer overrides what differs; one without parameters needs only two methods.
 
-    A layer is a dataclass: its fields are its options, and what `config` writes down.
+    A layer is a dataclass: its fields are its options, and what `config` writes down (one of your own wants
+    `mechanet.register` for that).
 
     Attributes
     ----------
@@ -20,6 +22,7 @@ class Layer:
         Shapes of a row, once bound.
     """
 
+    family: ClassVar[Family] = Family("layer", key="layer")
     backend: Any
     xp: Any
     input_shape: tuple[int, ...]
@@ -60,13 +63,6 @@ class Layer:
     def backward(self, dA, cache, input_gradient: bool = True):
         """Fill the gradients of the parameters and return dX (None without `input_gradient`)."""
         raise NotImplementedError
-
-    def config(self) -> dict:
-        """Name and options, as plain data that `layer_from_config` takes back."""
-        options = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
-        return {"layer": type(self).__name__} | {
-            name: value.config() if hasattr(value, "config") else value for name, value in options.items()
-        }
 
 
 def chain_shapes(layers, input_shape) -> tuple[list, tuple[int, ...]]:

@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from mechanet import checks
 from mechanet.layers.base import Layer
+from mechanet.types import Array
 
 
 @dataclass
@@ -17,29 +18,39 @@ class Scale(Layer):
 
     factor: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.factor = checks.real("factor", self.factor)
 
-    def forward(self, X, rng=None):
+    def forward(self, X: Array, rng: Any = None) -> tuple[Array, Any]:
         return X * self.factor, None
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array:
         return dA * self.factor
 
 
-@dataclass
-class Reshape(Layer):
-    """Give each row another shape with as many entries; dX is dA in the old shape."""
+class _Reshaped(Layer):
+    """What Reshape and Flatten share: rows of another shape with as many entries; dX is dA in the old one."""
 
     kind: ClassVar[str] = "shape"
     formula: ClassVar[str] = "A = X, reshaped"
 
+    def forward(self, X: Array, rng: Any = None) -> tuple[Array, Any]:
+        return self.xp.reshape(X, (X.shape[0], *self.output_shape)), None
+
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array:
+        return self.xp.reshape(dA, (dA.shape[0], *self.input_shape))
+
+
+@dataclass
+class Reshape(_Reshaped):
+    """Give each row another shape with as many entries; dX is dA in the old shape."""
+
     shape: tuple[int, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.shape = checks.shape("shape", self.shape)
 
-    def output_shape_for(self, input_shape):
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         if math.prod(self.shape) != math.prod(input_shape):
             raise ValueError(
                 f"Reshape expects a shape with {math.prod(input_shape)} entries, as rows of shape {input_shape} "
@@ -47,18 +58,16 @@ class Reshape(Layer):
             )
         return self.shape
 
-    def forward(self, X, rng=None):
-        return self.xp.reshape(X, (X.shape[0], *self.output_shape)), None
-
-    def backward(self, dA, cache, input_gradient=True):
-        return self.xp.reshape(dA, (dA.shape[0], *self.input_shape))
-
 
 @dataclass
-class Flatten(Reshape):
+class Flatten(_Reshaped):
     """Make each row a vector, as Dense expects it; dX is dA in the old shape."""
 
-    shape: tuple[int, ...] = ()
-
-    def output_shape_for(self, input_shape):
+    def output_shape_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (math.prod(input_shape),)
+
+    @classmethod
+    def from_plain(cls, options: dict[str, Any]) -> Self:
+        """Files of version 1 may name a shape, which has never meant anything."""
+        options.pop("shape", None)
+        return super().from_plain(options)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import mechanet.backend
@@ -71,10 +70,10 @@ class Network:
             self.parameters = self.backend.zeros((count,), self._dtype)
             self.gradient = self.backend.zeros((count,), self._dtype)
             self._assemble(shapes)
-            self.loss = loss_from(loss).bind(self.backend, self.output_shape[0], self._dtype)
             self._initialize()
-            loss = kernels.fused(self.backend, self.loss)
-            self.run_loss, self._labels = loss.measure, loss.labels
+            self.loss = loss_from(loss)
+            form = kernels.fused(self.backend, self.loss.bind(self.backend, self.output_shape[0], self._dtype))
+            self.run_loss, self._labels = form.measure, form.labels
         trained = [i for i, step in enumerate(self._steps) if step.parameters]
         self._first_trained = trained[0] if trained else len(self._steps)
         made = (layer.output_shape for layer in self.layers if layer.kind not in ("scale", "shape"))
@@ -295,7 +294,7 @@ class Network:
 
     def __reduce__(self):
         # For pickle and copy: the numbers travel by the host, and the views are made anew.
-        options = (self.specification, self.input_shape, replace(self.loss), self.dtype, self.backend, self.seed)
+        options = (self.specification, self.input_shape, self.loss, self.dtype, self.backend, self.seed)
         return _rebuild, (type(self), options, self.backend.to_host(self.parameters))
 
     def save(self, path) -> None:

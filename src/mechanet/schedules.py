@@ -44,7 +44,7 @@ class Step(Schedule):
         checks.real("factor", self.factor, 0.0, open_low=True)
 
     def __call__(self, progress: float) -> float:
-        return float(self.factor ** min(math.floor(progress * self.steps), self.steps - 1))
+        return self.factor ** min(math.floor(progress * self.steps), self.steps - 1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Exponential(Schedule):
         checks.real("final", self.final, 0.0, open_low=True)
 
     def __call__(self, progress: float) -> float:
-        return self.final**progress
+        return math.pow(self.final, progress)
 
 
 @dataclass(frozen=True)

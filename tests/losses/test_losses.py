@@ -57,17 +57,18 @@ def evaluate(place, loss, z, t, c, dtype="float64"):
 
 
 def test_every_loss_is_tested():
-    assert set(TARGETS) == set(LOSSES)
+    missing = set(LOSSES) - set(TARGETS)
+    assert not missing, f"write targets for {missing} into TARGETS and the loss of a row into row_losses, from a book"
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", TARGETS)
 def test_value_is_the_weighted_mean_of_the_rows(place, name):
     value, _ = evaluate(place, name, Z, TARGETS[name], [0.75, 0.25])
     first, second = row_losses(name, Z, TARGETS[name])
     assert value == pytest.approx(0.75 * first + 0.25 * second, rel=1e-12)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", TARGETS)
 def test_gradient_is_the_slope_of_the_value(place, name):
     _, dZ = evaluate(place, name, Z, TARGETS[name], [0.75, 0.25])
     h = 1e-6
@@ -121,7 +122,7 @@ def test_poisson_is_scikit_learns_half_deviance(place, rng):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", sorted(set(LOSSES) - {"poisson"}))  # its value is exp(Z) itself
+@pytest.mark.parametrize("name", sorted(set(TARGETS) - {"poisson"}))  # its value is exp(Z) itself
 def test_extreme_scores_stay_finite(place, name, dtype):
     z = [[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]]
     value, dZ = evaluate(place, name, z, TARGETS[name], [0.5, 0.5], dtype)

@@ -1,7 +1,8 @@
 """What the documentation needs of its build: code taken from the source, and the notebook as a page.
 
 A paragraph such as ``[source: activations.relu, layers.dense.Dense.forward]`` is replaced by that code, without
-its docstring, which the page tells better. A name that is not in the source stops the build.
+its docstring, which the page tells better. A name that is not in the source stops the build. ``[activations]`` is
+replaced by the table of them.
 """
 
 import ast
@@ -15,6 +16,7 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "mechanet"
 SOURCE = re.compile(r"^\[source: ([^\]]+)\]$", re.MULTILINE)
+ACTIVATIONS = re.compile(r"^\[activations\]$", re.MULTILINE)
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
 
 
@@ -67,6 +69,19 @@ def with_sources(markdown: str) -> str:
     return SOURCE.sub(code, markdown)
 
 
+def with_activations(markdown: str) -> str:
+    """`markdown` with the activations' names and formulas in place of its paragraph ``[activations]``."""
+    from mechanet.explain.formulas import backward_formula
+    from mechanet.layers import ACTIVATIONS as TABLE
+
+    rows = [("layer", "name", "forward", "backward"), ("---",) * 4]
+    for name, kind in TABLE.items():
+        rows.append((f"`{kind.__name__}`", f"`{name}`", kind.formula, backward_formula(kind(), "dZ")))
+    lines = (" | ".join(cell.replace("|", r"\|") for cell in row) for row in rows)
+    table = "\n".join(f"| {line} |" for line in lines)
+    return ACTIVATIONS.sub(lambda match: table, markdown)
+
+
 def notebook_page(path: Path) -> str:
     """A notebook as markdown: its text, its code, and what the code gave."""
     parts = []
@@ -99,4 +114,4 @@ def on_files(files, config):
 
 
 def on_page_markdown(markdown, page, config, files):
-    return with_sources(re.sub(r"^```worked$", "```text", markdown, flags=re.MULTILINE))
+    return with_sources(with_activations(re.sub(r"^```worked$", "```text", markdown, flags=re.MULTILINE)))

@@ -22,7 +22,7 @@ SRC = Path(mn.__file__).parent
 
 # The levels of the house, docs/architecture.md: an import points to a lower level. A package stands on one level.
 LEVELS: list[tuple[float, set[str]]] = [
-    (0, {"backend", "checks", "notebook", "storage"}),
+    (0, {"backend", "checks", "notebook", "registry", "storage", "types"}),
     (1, {"activations", "datasets", "initializers", "losses", "optimizers", "schedules"}),
     (2, {"layers"}),
     (3, {"kernels"}),  # speed knows the mathematics, never the reverse
@@ -37,6 +37,7 @@ LEVELS: list[tuple[float, set[str]]] = [
 SAME_LEVEL: dict[str, set[str]] = {
     "backend": {"checks"},
     "losses": {"activations"},
+    "registry": {"checks"},
 }
 
 # The one source of the mathematics: no array library by name, no branch on the device.

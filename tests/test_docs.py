@@ -16,6 +16,7 @@ import typer
 
 import mechanet as mn
 from mechanet import cli
+from mechanet.layers import ACTIVATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -83,6 +84,8 @@ def test_every_public_name_has_its_place_in_the_interface():
     names = re.findall(r"^::: mechanet\.([\w.]+)", shown, re.MULTILINE)
     assert len(names) == len(set(names))
     doors = {"datasets", "plots", "estimators"}  # shown function by function, class by class
+    assert "layers.activation" in names  # shown with all that is in it
+    doors |= {kind.__name__ for kind in (*ACTIVATIONS.values(), mn.Activation)}
     missing = {name for name in mn.__all__ if name not in names} - doors
     assert missing - {"losses", "optimizers"} == set()  # these modules' classes are all public themselves
 
@@ -254,7 +257,15 @@ def test_source_leaves_out_the_docstring_and_nothing_else(hooks):
     file, code = hooks.source("activations.relu")
     assert file == "src/mechanet/activations.py"
     line = "return xp.maximum(Z, xp.zeros_like(Z))  # NumPy takes three times as long for an array and a number"
-    assert code == f"def relu(xp, Z):\n    {line}"
+    assert code == f"def relu(xp: Namespace, Z: Array) -> Array:\n    {line}"
+
+
+def test_the_table_of_activations_is_that_of_the_source(hooks):
+    assert "\n[activations]\n" in (DOCS / "mechanics" / "relu.md").read_text("utf-8")
+    lines = hooks.with_activations("Before.\n\n[activations]\n\nAfter.\n").splitlines()
+    assert lines[2:4] == ["| layer | name | forward | backward |", "| --- | --- | --- | --- |"]
+    assert "| `Tanh` | `tanh` | A = tanh(Z) | dZ = dA (1 - A²) |" in lines
+    assert [line.split("`")[1:4:2] for line in lines[4:-2]] == [[kind.__name__, name] for name, kind in ACTIVATIONS.items()]
 
 
 def test_the_documentation_builds_strictly_and_reads_without_a_network(tmp_path):

@@ -77,7 +77,8 @@ def test_a_network_with_functions_of_ones_own_says_why_it_cannot_be_saved(tmp_pa
         net.save(tmp_path / "net")
     assert str(caught.value) == (
         "a network with an Activation of your own functions cannot be saved: a file never holds code. "
-        "Use one of the activations that mechanet names, or keep net.parameters yourself."
+        "Use one of the activations that mechanet names, or put yours into a class with @mechanet.register "
+        "above it, or keep net.parameters yourself."
     )
 
 

@@ -9,21 +9,26 @@ from mechanet import initializers, schedules
 from mechanet.initializers import INITIALIZERS, initializer_from
 from mechanet.schedules import SCHEDULES, schedule_from
 
+BY_HAND = [
+    (schedules.Constant(), {0.0: 1, 0.5: 1, 1.0: 1}),
+    (schedules.Step(3, 0.1), {0.0: 1, 0.33: 1, 0.34: 0.1, 0.66: 0.1, 0.67: 0.01, 1.0: 0.01}),
+    (schedules.Exponential(0.01), {0.0: 1, 0.5: 0.1, 1.0: 0.01}),
+    (schedules.Cosine(), {0.0: 1, 1 / 3: 0.75, 0.5: 0.5, 2 / 3: 0.25, 1.0: 0}),
+    (schedules.Cosine(0.2), {0.0: 1, 0.5: 0.6, 1.0: 0.2}),
+    (schedules.WarmUp(0.1), {0.0: 0, 0.05: 0.5, 0.1: 1, 1.0: 1}),
+    (schedules.WarmUp(0.2, schedules.Cosine(), 0.5), {0.0: 0.5, 0.1: 0.75, 0.2: 1, 0.6: 0.5, 1.0: 0}),
+    (schedules.OneCycle(0.25, 10, 0), {0.0: 0.1, 0.125: 0.55, 0.25: 1, 0.625: 0.5, 1.0: 0}),
+]
 
-@pytest.mark.parametrize(
-    ("schedule", "values"),
-    [
-        (schedules.Constant(), {0.0: 1, 0.5: 1, 1.0: 1}),
-        (schedules.Step(3, 0.1), {0.0: 1, 0.33: 1, 0.34: 0.1, 0.66: 0.1, 0.67: 0.01, 1.0: 0.01}),
-        (schedules.Exponential(0.01), {0.0: 1, 0.5: 0.1, 1.0: 0.01}),
-        (schedules.Cosine(), {0.0: 1, 1 / 3: 0.75, 0.5: 0.5, 2 / 3: 0.25, 1.0: 0}),
-        (schedules.Cosine(0.2), {0.0: 1, 0.5: 0.6, 1.0: 0.2}),
-        (schedules.WarmUp(0.1), {0.0: 0, 0.05: 0.5, 0.1: 1, 1.0: 1}),
-        (schedules.WarmUp(0.2, schedules.Cosine(), 0.5), {0.0: 0.5, 0.1: 0.75, 0.2: 1, 0.6: 0.5, 1.0: 0}),
-        (schedules.OneCycle(0.25, 10, 0), {0.0: 0.1, 0.125: 0.55, 0.25: 1, 0.625: 0.5, 1.0: 0}),
-    ],
-    ids=repr,
-)
+
+def test_every_schedule_and_initializer_is_tested():
+    missing = set(SCHEDULES.values()) - {type(schedule) for schedule, _ in BY_HAND}
+    assert not missing, f"write {missing} with values worked by hand into BY_HAND"
+    missing = set(INITIALIZERS) - set(VARIANCE)
+    assert not missing, f"write the variance of {missing} for 300 inputs and 200 outputs into VARIANCE, from the paper"
+
+
+@pytest.mark.parametrize(("schedule", "values"), BY_HAND, ids=repr)
 def test_schedules_by_hand(schedule, values):
     for progress, factor in values.items():
         assert schedule(progress) == pytest.approx(factor, abs=1e-12)
@@ -73,7 +78,7 @@ VARIANCE = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", INITIALIZERS)
+@pytest.mark.parametrize("name", VARIANCE)
 def test_initializers_have_the_papers_variance(name):
     draws = initializer_from(name)(np.random.default_rng(0), (300, 200), 300, 200)
     assert draws.shape == (300, 200)

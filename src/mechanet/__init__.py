@@ -27,6 +27,7 @@ from mechanet.layers import (
 from mechanet.losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, Poisson, SquaredError
 from mechanet.network import Network
 from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, Optimizer, RMSProp
+from mechanet.registry import register
 from mechanet.training import EarlyStopping, Training
 from mechanet.training.divergence import DivergenceError
 from mechanet.training.fit import fit
@@ -88,6 +89,7 @@ __all__ = [
     "losses",
     "optimizers",
     "plots",
+    "register",
     "schedules",
 ]
 

@@ -6,26 +6,27 @@ of the layer. It returns a float64 host array; the network casts it to its own d
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from mechanet import checks
+from mechanet.registry import Family, Named, register
+from mechanet.types import Array
 
 
 @dataclass(frozen=True)
-class Initializer:
-    """What all initializers share: their name and options as plain data."""
+class Initializer(Named):
+    """What all initializers share. An initializer is a frozen dataclass: its fields are its options."""
 
-    def __call__(self, rng, shape: tuple[int, ...], n_in: int, n_out: int):
+    family: ClassVar[Family] = Family("initializer")
+
+    def __call__(self, rng: Any, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
+        """The first values of a parameter of `shape`."""
         raise NotImplementedError
-
-    def config(self) -> dict:
-        """Name and options, as plain data that `initializer_from` takes back."""
-        return {"name": type(self).__name__, **asdict(self)}
 
 
 class _Normal(Initializer):
-    def __call__(self, rng, shape, n_in, n_out):
+    def __call__(self, rng: Any, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
         return rng.normal(0.0, math.sqrt(self.variance(n_in, n_out)), shape)
 
     def variance(self, n_in: int, n_out: int) -> float:
@@ -34,7 +35,7 @@ class _Normal(Initializer):
 
 
 class _Uniform(_Normal):
-    def __call__(self, rng, shape, n_in, n_out):
+    def __call__(self, rng: Any, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
         limit = math.sqrt(3.0 * self.variance(n_in, n_out))  # the variance of U(-a, a) is a² / 3
         return rng.uniform(-limit, limit, shape)
 
@@ -42,7 +43,7 @@ class _Uniform(_Normal):
 class HeNormal(_Normal):
     """N(0, 2 / n_in), for ReLU and its relatives (He et al. 2015, equation 10)."""
 
-    def variance(self, n_in, n_out):
+    def variance(self, n_in: int, n_out: int) -> float:
         return 2.0 / n_in
 
 
@@ -55,7 +56,7 @@ class HeUniform(_Uniform):
 class GlorotNormal(_Normal):
     """N(0, 2 / (n_in + n_out)), for tanh and sigmoid (Glorot and Bengio 2010, equation 12)."""
 
-    def variance(self, n_in, n_out):
+    def variance(self, n_in: int, n_out: int) -> float:
         return 2.0 / (n_in + n_out)
 
 
@@ -68,7 +69,7 @@ class GlorotUniform(_Uniform):
 class LeCunNormal(_Normal):
     """N(0, 1 / n_in) (LeCun et al. 1998, Efficient backprop, equation 16)."""
 
-    def variance(self, n_in, n_out):
+    def variance(self, n_in: int, n_out: int) -> float:
         return 1.0 / n_in
 
 
@@ -85,22 +86,22 @@ class Uniform(Initializer):
     low: float = -0.5
     high: float = 0.5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("low", self.low)
         checks.real("high", self.high, self.low)
 
-    def __call__(self, rng, shape, n_in, n_out):
+    def __call__(self, rng: Any, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
         return rng.uniform(self.low, self.high, shape)
 
 
 class Zeros(Initializer):
     """Zeros, the usual start of b."""
 
-    def __call__(self, rng, shape, n_in, n_out):
+    def __call__(self, rng: Any, shape: tuple[int, ...], n_in: int, n_out: int) -> Array:
         return 0.0 * rng.random(shape)
 
 
-INITIALIZERS = {
+INITIALIZERS: dict[str, type[Initializer]] = {
     "he_normal": HeNormal,
     "he_uniform": HeUniform,
     "glorot_normal": GlorotNormal,
@@ -110,14 +111,14 @@ INITIALIZERS = {
     "uniform": Uniform,
     "zeros": Zeros,
 }
+for _initializer in INITIALIZERS.values():
+    register(_initializer)
 
 
-def initializer_from(value: "str | Mapping[str, Any] | Initializer", name: str = "initializer") -> Initializer:
+def initializer_from(value: str | Mapping[str, Any] | Initializer, name: str = "initializer") -> Initializer:
     """Return an initializer given by name, as an object, or as the plain data of `Initializer.config`."""
     if isinstance(value, Initializer):
         return value
     if isinstance(value, Mapping):
-        classes = {kind.__name__: kind for kind in INITIALIZERS.values()}
-        options = dict(value)
-        return classes[checks.one_of(name, options.pop("name", None), classes)](**options)
+        return Initializer.from_config(value)
     return INITIALIZERS[checks.one_of(name, value, INITIALIZERS)]()

@@ -10,19 +10,36 @@ Weight decay is an L2 penalty: λ θ is added to dθ (AdamW decouples it). It ac
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 from mechanet import checks
+from mechanet.registry import Family, Named, register
+from mechanet.types import Array, Namespace
 
 
-class Optimizer:
-    """What all optimizers share. An optimizer is a frozen dataclass: its fields are its options."""
+class Optimizer(Named):
+    """What all optimizers share. An optimizer is a frozen dataclass: its fields are its options.
+
+    One of your own has a `learning_rate`, and a `step`; where it keeps vectors, `vectors`; and `formulas`, if
+    `mechanet.explain` is to print more than its name.
+
+    Attributes
+    ----------
+    symbols : mapping from option to symbol
+        What `formulas` call the options.
+    """
+
+    family: ClassVar[Family] = Family("optimizer")
+    symbols: ClassVar[Mapping[str, str]] = {
+        "learning_rate": "α", "momentum": "μ", "rho": "ρ", "beta1": "β₁", "beta2": "β₂", "epsilon": "ε",
+        "weight_decay": "λ",
+    }  # fmt: skip
 
     learning_rate: float
-    weight_decay: float
+    weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("learning_rate", self.learning_rate, 0.0, open_low=True)
         checks.real("weight_decay", self.weight_decay, 0.0)
 
@@ -31,7 +48,8 @@ class Optimizer:
         """Names of the vectors, as long as θ, that the optimizer keeps from step to step."""
         return ()
 
-    def step(self, xp, theta, gradient, state, alpha: float, t: int, decay=None) -> None:
+    def step(self, xp: Namespace, theta: Array, gradient: Array, state: Mapping[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         """Update θ and the optimizer's vectors in place.
 
         Parameters
@@ -51,13 +69,17 @@ class Optimizer:
         """
         raise NotImplementedError
 
-    def config(self) -> dict:
-        """Name and options, as plain data that `optimizer_from` takes back."""
-        return {"name": type(self).__name__, **asdict(self)}  # type: ignore[call-overload]
+    def formulas(self) -> list[str]:
+        """The lines of a step in words, in order."""
+        return [f"θ ← {type(self).__name__}(θ, dθ)"]
 
-    def with_learning_rate(self, learning_rate: float) -> "Optimizer":
+    def decay_formulas(self) -> list[str]:
+        """The line of `formulas` for the weight decay, or none."""
+        return ["dθ ← dθ + λ θ (weights)"] if self.weight_decay else []
+
+    def with_learning_rate(self, learning_rate: float) -> Self:
         """A copy with another learning rate."""
-        return replace(self, learning_rate=learning_rate)  # type: ignore[type-var]
+        return replace(self, learning_rate=learning_rate)
 
 
 @dataclass(frozen=True)
@@ -77,17 +99,18 @@ class SGD(Optimizer):
     nesterov: bool = False
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("momentum", self.momentum, 0.0, 1.0, open_high=True)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov expects a momentum above 0. Received: momentum=0.")
 
     @property
-    def vectors(self):
+    def vectors(self) -> tuple[str, ...]:
         return ("u",) if self.momentum else ()
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+    def step(self, xp: Namespace, theta: Array, gradient: Array, state: Mapping[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         gradient = decayed(gradient, theta, decay)
         if self.momentum:
             u = state["u"]
@@ -95,6 +118,12 @@ class SGD(Optimizer):
             u += gradient
             gradient = gradient + self.momentum * u if self.nesterov else u
         theta -= alpha * gradient
+
+    def formulas(self) -> list[str]:
+        if not self.momentum:
+            return [*self.decay_formulas(), "θ ← θ - α dθ"]
+        descent = "θ ← θ - α (dθ + μ u)" if self.nesterov else "θ ← θ - α u"
+        return [*self.decay_formulas(), "u ← μ u + dθ", descent]
 
 
 @dataclass(frozen=True)
@@ -116,20 +145,24 @@ class Momentum(Optimizer):
     nesterov: bool = True
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("momentum", self.momentum, 0.0, 1.0)
 
     @property
-    def vectors(self):
+    def vectors(self) -> tuple[str, ...]:
         return ("v",)
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+    def step(self, xp: Namespace, theta: Array, gradient: Array, state: Mapping[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         gradient = decayed(gradient, theta, decay)
         v, descent = state["v"], alpha * gradient
         v *= self.momentum
         v -= descent
         theta += self.momentum * v - descent if self.nesterov else v
+
+    def formulas(self) -> list[str]:
+        return [*self.decay_formulas(), "v ← μ v - α dθ", "θ ← θ + μ v - α dθ" if self.nesterov else "θ ← θ + v"]
 
 
 @dataclass(frozen=True)
@@ -146,16 +179,17 @@ class RMSProp(Optimizer):
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("rho", self.rho, 0.0, 1.0, open_high=True)
         checks.real("epsilon", self.epsilon, 0.0, open_low=True)
 
     @property
-    def vectors(self):
+    def vectors(self) -> tuple[str, ...]:
         return ("v",)
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+    def step(self, xp: Namespace, theta: Array, gradient: Array, state: Mapping[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         gradient = decayed(gradient, theta, decay)
         v = state["v"]
         move_towards(v, gradient * gradient, 1.0 - self.rho)
@@ -164,6 +198,9 @@ class RMSProp(Optimizer):
         step = gradient / root
         step *= alpha
         theta -= step
+
+    def formulas(self) -> list[str]:
+        return [*self.decay_formulas(), "v ← ρ v + (1 - ρ) dθ²", "θ ← θ - α dθ / (√v + ε)"]
 
 
 @dataclass(frozen=True)
@@ -183,20 +220,22 @@ class Adam(Optimizer):
     and in PyTorch: it is added to the corrected root.
     """
 
+    last_formula: ClassVar[str] = "θ ← θ - α (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)"
+
     learning_rate: float = 1e-3
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         checks.real("beta1", self.beta1, 0.0, 1.0, open_high=True)
         checks.real("beta2", self.beta2, 0.0, 1.0, open_high=True)
         checks.real("epsilon", self.epsilon, 0.0, open_low=True)
 
     @property
-    def vectors(self):
+    def vectors(self) -> tuple[str, ...]:
         return ("s", "r")
 
     def folded(self, alpha: float, t: int) -> tuple[float, float]:
@@ -204,7 +243,8 @@ class Adam(Optimizer):
         root = math.sqrt((1.0 - self.beta2**t) / (1.0 - self.beta2))
         return alpha * (1.0 - self.beta1) / (1.0 - self.beta1**t) * root, self.epsilon * root
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+    def step(self, xp: Namespace, theta: Array, gradient: Array, state: Mapping[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         gradient = decayed(gradient, theta, decay)
         s, r = state["s"], state["r"]
         alpha, epsilon = self.folded(alpha, t)
@@ -217,6 +257,10 @@ class Adam(Optimizer):
         step = s / root
         step *= alpha
         theta -= step
+
+    def formulas(self) -> list[str]:
+        means = ["s ← β₁ s + dθ, m = (1 - β₁) s", "r ← β₂ r + dθ², v = (1 - β₂) r"]
+        return [*self.decay_formulas(), *means, self.last_formula]
 
 
 @dataclass(frozen=True)
@@ -232,7 +276,9 @@ class AdamHat(Adam):
     Kingma and Ba (2015), Adam, the end of section 2.
     """
 
-    def folded(self, alpha, t):
+    last_formula = "θ ← θ - α √(1 - β₂ᵗ) / (1 - β₁ᵗ) m / (√v + ε)"
+
+    def folded(self, alpha: float, t: int) -> tuple[float, float]:
         return super().folded(alpha, t)[0], self.epsilon / math.sqrt(1.0 - self.beta2)
 
 
@@ -247,13 +293,17 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+    def step(self, xp: Namespace, theta: Array, gradient: Array, state: Mapping[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         if decay is not None:
             theta -= alpha * decay * theta
         super().step(xp, theta, gradient, state, alpha, t)
 
+    def decay_formulas(self) -> list[str]:
+        return ["θ ← θ - α λ θ (weights)"] if self.weight_decay else []
 
-def decayed(gradient, theta, decay):
+
+def decayed(gradient: Array, theta: Array, decay: Array | None) -> Array:
     """dθ + λ θ, the gradient with that of an L2 penalty; dθ itself where `decay` is None."""
     if decay is None:
         return gradient
@@ -262,14 +312,14 @@ def decayed(gradient, theta, decay):
     return penalized
 
 
-def move_towards(mean, value, share: float) -> None:
+def move_towards(mean: Array, value: Array, share: float) -> None:
     """mean ← mean + share (value - mean), in place: a running mean, (1 - share) mean + share value."""
     change = value - mean
     change *= share
     mean += change
 
 
-def clip(xp, gradient, limit: float) -> None:
+def clip(xp: Namespace, gradient: Array, limit: float) -> None:
     """dθ ← dθ min(1, limit / ‖dθ‖), in place: a gradient longer than `limit` is shortened to it.
 
     References
@@ -280,16 +330,22 @@ def clip(xp, gradient, limit: float) -> None:
     gradient *= limit / xp.maximum(norm, limit)
 
 
-OPTIMIZERS = {"sgd": SGD, "momentum": Momentum, "rmsprop": RMSProp, "adam": Adam, "adam_hat": AdamHat,
-              "adamw": AdamW}  # fmt: skip
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adam_hat": AdamHat,
+    "adamw": AdamW,
+}
+for _optimizer in OPTIMIZERS.values():
+    register(_optimizer)
 
 
-def optimizer_from(value: "str | Mapping[str, Any] | Optimizer") -> Optimizer:
+def optimizer_from(value: str | Mapping[str, Any] | Optimizer) -> Optimizer:
     """Return an optimizer given by name, as an object, or as the plain data of `Optimizer.config`."""
     if isinstance(value, Optimizer):
         return value
     if isinstance(value, Mapping):
-        classes = {kind.__name__: kind for kind in OPTIMIZERS.values()}
-        options = dict(value)
-        return classes[checks.one_of("optimizer", options.pop("name", None), classes)](**options)
+        return Optimizer.from_config(value)
     return OPTIMIZERS[checks.one_of("optimizer", value, OPTIMIZERS)]()

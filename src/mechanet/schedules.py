@@ -6,32 +6,29 @@ returns the factor by which the optimizer's learning rate is multiplied.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from mechanet import checks
+from mechanet.registry import Family, Named, register
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """What all schedules share: their name and options as plain data."""
+class Schedule(Named):
+    """What all schedules share. A schedule is a frozen dataclass: its fields are its options."""
+
+    family: ClassVar[Family] = Family("schedule")
 
     def __call__(self, progress: float) -> float:
+        """The learning rate's factor."""
         raise NotImplementedError
-
-    def config(self) -> dict:
-        """Name and options, as plain data that `schedule_from` takes back."""
-        options = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {"name": type(self).__name__} | {
-            key: value.config() if isinstance(value, Schedule) else value for key, value in options.items()
-        }
 
 
 @dataclass(frozen=True)
 class Constant(Schedule):
     """1, all the way."""
 
-    def __call__(self, progress):
+    def __call__(self, progress: float) -> float:
         return 1.0
 
 
@@ -42,11 +39,11 @@ class Step(Schedule):
     steps: int = 3
     factor: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.integer("steps", self.steps)
         checks.real("factor", self.factor, 0.0, open_low=True)
 
-    def __call__(self, progress):
+    def __call__(self, progress: float) -> float:
         return self.factor ** min(math.floor(progress * self.steps), self.steps - 1)
 
 
@@ -56,11 +53,11 @@ class Exponential(Schedule):
 
     final: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("final", self.final, 0.0, open_low=True)
 
-    def __call__(self, progress):
-        return self.final**progress
+    def __call__(self, progress: float) -> float:
+        return math.pow(self.final, progress)
 
 
 @dataclass(frozen=True)
@@ -69,10 +66,10 @@ class Cosine(Schedule):
 
     final: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("final", self.final, 0.0)
 
-    def __call__(self, progress):
+    def __call__(self, progress: float) -> float:
         return self.final + (1.0 - self.final) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
 
@@ -89,11 +86,11 @@ class WarmUp(Schedule):
     then: Schedule = Constant()
     start: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("fraction", self.fraction, 0.0, 1.0, open_low=True, open_high=True)
         checks.real("start", self.start, 0.0, 1.0)
 
-    def __call__(self, progress):
+    def __call__(self, progress: float) -> float:
         if progress < self.fraction:
             return self.start + (1.0 - self.start) * progress / self.fraction
         return self.then((progress - self.fraction) / (1.0 - self.fraction))
@@ -112,12 +109,12 @@ class OneCycle(Schedule):
     division: float = 25.0
     final: float = 1e-5
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("fraction", self.fraction, 0.0, 1.0, open_low=True, open_high=True)
         checks.real("division", self.division, 1.0)
         checks.real("final", self.final, 0.0)
 
-    def __call__(self, progress):
+    def __call__(self, progress: float) -> float:
         if progress < self.fraction:
             start, end, along = 1.0 / self.division, 1.0, progress / self.fraction
         else:
@@ -125,7 +122,7 @@ class OneCycle(Schedule):
         return end + (start - end) * 0.5 * (1.0 + math.cos(math.pi * along))
 
 
-SCHEDULES = {
+SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "step": Step,
     "exponential": Exponential,
@@ -133,17 +130,16 @@ SCHEDULES = {
     "warm_up": WarmUp,
     "one_cycle": OneCycle,
 }
+for _schedule in SCHEDULES.values():
+    register(_schedule)
 
 
-def schedule_from(value: "str | Mapping[str, Any] | Schedule | None") -> Schedule:
+def schedule_from(value: str | Mapping[str, Any] | Schedule | None) -> Schedule:
     """Return a schedule given by name, as an object, or as the plain data of `Schedule.config`."""
     if value is None:
         return Constant()
     if isinstance(value, Schedule):
         return value
     if isinstance(value, Mapping):
-        classes = {kind.__name__: kind for kind in SCHEDULES.values()}
-        options = dict(value)
-        kind = classes[checks.one_of("schedule", options.pop("name", None), classes)]
-        return kind(**{key: schedule_from(v) if key == "then" else v for key, v in options.items()})
+        return Schedule.from_config(value)
     return SCHEDULES[checks.one_of("schedule", value, SCHEDULES)]()

@@ -6,17 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import mechanet as mn
+from mechanet import layers
 
-ACTIVATIONS = [
-    mn.ReLU(),
-    mn.LeakyReLU(0.2),
-    mn.ELU(),
-    mn.GELU(),
-    mn.SiLU(),
-    mn.Sigmoid(),
-    mn.Tanh(),
-    mn.Softplus(),
-]
+ACTIVATIONS = [mn.LeakyReLU(0.2), *(kind() for kind in layers.ACTIVATIONS.values())]
 LOSSES = ["cross_entropy", "binary_cross_entropy", "squared_error", "huber"]
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -9,6 +9,8 @@ import typer
 import mechanet as mn
 from mechanet.cli import models
 from mechanet.cli.options import Data, Device, Json, Model, Split, print_json, rows_of
+from mechanet.cli.recipes import dashed, words
+from mechanet.optimizers import OPTIMIZERS
 
 
 def explain(
@@ -16,9 +18,7 @@ def explain(
     data: Data = "digits",
     index: Annotated[int, typer.Option(help="Which row, counted from 0.", show_default=True)] = 0,
     split: Split = None,
-    optimizer: Annotated[
-        str, typer.Option(help="Whose update is shown: sgd, momentum, rmsprop, adam, adamw.")
-    ] = "sgd",
+    optimizer: Annotated[str, typer.Option(help=f"Whose update is shown: {dashed(OPTIMIZERS)}.")] = "sgd",
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write it as one page that needs no network.")
     ] = None,
@@ -42,7 +42,7 @@ def explain(
     if not 0 <= index < len(rows):
         raise ValueError(f"--index expects a row from 0 to {len(rows) - 1}. Received: {index}.")
     x, y = rows.x[index : index + 1], rows.y[index : index + 1]
-    explanation = mn.explain(loaded.network, x, y, optimizer, image_shape=dataset.image_shape)
+    explanation = mn.explain(loaded.network, x, y, words(optimizer), image_shape=dataset.image_shape)
     if html is not None:
         explanation.to_html(html)
     if plot is not None:

@@ -1,6 +1,6 @@
 """Recipes: what `mechanet train` does where no option says otherwise; and what their words stand for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 
 import mechanet as mn
 from mechanet import checks, datasets
-from mechanet.activations import ACTIVATIONS
+from mechanet.layers import ACTIVATIONS
 from mechanet.optimizers import OPTIMIZERS
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -75,7 +75,7 @@ def training_of(recipe: Recipe, network: mn.Network, data: datasets.Dataset, see
     (x, y), held_out = hold_out(recipe.validation, data, seed)
     return make(
         network, x, y, optimizer=_optimizer(recipe), batch_size=_batch_size(recipe.batch_size),
-        validation=held_out, schedule=_words(recipe.schedule),
+        validation=held_out, schedule=words(recipe.schedule),
         gradient_clip=recipe.gradient_clip, early_stopping=recipe.early_stopping, seed=seed,
     )  # fmt: skip
 
@@ -113,9 +113,14 @@ def _rows(split: datasets.Split | None) -> Rows:
     return split.x, split.y
 
 
-def _words(name: str) -> str:
-    """Names as the library writes them: one-cycle is one_cycle."""
+def words(name: str) -> str:
+    """A name as the library writes it: one-cycle is one_cycle."""
     return name.replace("-", "_")
+
+
+def dashed(names: Iterable[str]) -> str:
+    """Names as the command line writes them, for a help text."""
+    return ", ".join(name.replace("_", "-") for name in names)
 
 
 def _sizes(layers: str) -> list[int]:
@@ -139,16 +144,15 @@ def _batch_size(batch_size: str) -> int | None:
 
 
 def _activation(name: str) -> type[mn.Layer]:
-    pair = ACTIVATIONS[checks.one_of("activation", _words(name), ACTIVATIONS)]
-    return next(kind for kind in mn.layers.LAYERS.values() if getattr(kind, "pair", None) is pair)
+    return ACTIVATIONS[checks.one_of("activation", words(name), ACTIVATIONS)]
 
 
 def _dense(recipe: Recipe, units: int) -> mn.Dense:
-    return mn.Dense(units, _words(recipe.initializer), _words(recipe.bias_initializer))
+    return mn.Dense(units, words(recipe.initializer), words(recipe.bias_initializer))
 
 
 def _loss(recipe: Recipe, labels: np.ndarray, classes: tuple[str, ...] | None) -> mn.Loss:
-    name = recipe.loss and _words(recipe.loss)
+    name = recipe.loss and words(recipe.loss)
     if name is None:
         name = "cross_entropy" if labels.dtype.kind in "iu" else "squared_error"
         if name == "cross_entropy" and classes is None and labels.max() >= MOST_CLASSES:
@@ -171,8 +175,9 @@ def _outputs(loss: mn.Loss, labels: np.ndarray, classes: tuple[str, ...] | None)
 
 
 def _optimizer(recipe: Recipe) -> mn.Optimizer:
-    kind = OPTIMIZERS[checks.one_of("optimizer", recipe.optimizer, OPTIMIZERS)]
-    options = {"learning_rate": LEARNING_RATES[recipe.optimizer]}
+    name = words(recipe.optimizer)
+    kind = OPTIMIZERS[checks.one_of("optimizer", name, OPTIMIZERS)]
+    options = {"learning_rate": LEARNING_RATES[name]}
     if recipe.learning_rate is not None:
         options["learning_rate"] = recipe.learning_rate
     if recipe.weight_decay is not None:

@@ -13,10 +13,15 @@ import mechanet as mn
 from mechanet import checks, datasets
 from mechanet.cli import models, states
 from mechanet.cli.options import Data, Device, Json, Threads, print_json
-from mechanet.cli.recipes import LEARNING_RATES, RECIPES, network_of, training_of
+from mechanet.cli.recipes import LEARNING_RATES, RECIPES, dashed, network_of, training_of
+from mechanet.initializers import INITIALIZERS
+from mechanet.layers import ACTIVATIONS
+from mechanet.losses import LOSSES
+from mechanet.optimizers import OPTIMIZERS
+from mechanet.schedules import SCHEDULES
 
 DEFAULT = RECIPES["default"]
-RATES = ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
+RATES = dashed(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
 
 
 def _option(text: str, panel: str, default: Any = None, **more: Any) -> Any:
@@ -37,25 +42,14 @@ def train(
     layers: Annotated[
         str | None, _option('Units of each hidden layer, such as 512,256; or "none".', NETWORK, DEFAULT.layers)
     ] = None,
-    activation: Annotated[
-        str | None,
-        _option("relu, leaky-relu, elu, gelu, silu, sigmoid, tanh, softplus.", NETWORK, DEFAULT.activation),
-    ] = None,
+    activation: Annotated[str | None, _option(f"{dashed(ACTIVATIONS)}.", NETWORK, DEFAULT.activation)] = None,
     initializer: Annotated[
-        str | None,
-        _option(
-            "he-normal, he-uniform, glorot-..., lecun-..., uniform, zeros.", NETWORK, DEFAULT.initializer
-        ),
+        str | None, _option(f"{dashed(INITIALIZERS)}.", NETWORK, dashed([DEFAULT.initializer]))
     ] = None,
     dropout: Annotated[
         float | None, _option("Share of each hidden layer's outputs that a step drops.", NETWORK, DEFAULT.dropout)
     ] = None,
-    loss: Annotated[
-        str | None,
-        _option(
-            "cross-entropy, binary-cross-entropy, squared-error, huber, poisson.", NETWORK, "as the labels ask"
-        ),
-    ] = None,
+    loss: Annotated[str | None, _option(f"{dashed(LOSSES)}.", NETWORK, "as the labels ask")] = None,
     label_smoothing: Annotated[
         float | None, _option("Share of a target spread over all labels.", NETWORK, DEFAULT.label_smoothing)
     ] = None,
@@ -64,14 +58,9 @@ def train(
     batch_size: Annotated[
         str | None, _option('Rows a step, or "full" for all.', LEARNING, DEFAULT.batch_size, metavar="N|full")
     ] = None,
-    optimizer: Annotated[
-        str | None, _option("sgd, momentum, rmsprop, adam, adamw.", LEARNING, DEFAULT.optimizer)
-    ] = None,
+    optimizer: Annotated[str | None, _option(f"{dashed(OPTIMIZERS)}.", LEARNING, DEFAULT.optimizer)] = None,
     learning_rate: Annotated[float | None, _option("α at its highest.", LEARNING, RATES)] = None,
-    schedule: Annotated[
-        str | None,
-        _option("constant, step, exponential, cosine, warm-up, one-cycle.", LEARNING, DEFAULT.schedule),
-    ] = None,
+    schedule: Annotated[str | None, _option(f"{dashed(SCHEDULES)}.", LEARNING, DEFAULT.schedule)] = None,
     momentum: Annotated[float | None, _option("Momentum of sgd or momentum.", LEARNING, DEFAULT.momentum)] = None,
     weight_decay: Annotated[
         float | None, _option("L2 penalty on weights, not on biases.", LEARNING)

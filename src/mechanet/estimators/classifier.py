@@ -23,8 +23,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     hidden_layer_sizes : int or sequence of int
         Units of the hidden layers; () for none.
     activation : str, layer, pair of functions, or a list of these
-        ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``,
-        ``"silu"``, ``"softplus"``; a layer such as ``mechanet.LeakyReLU(0.2)``; a pair (forward, backward) as
+        ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``; the name of another activation of mechanet, such
+        as ``"gelu"``; a layer such as ``mechanet.LeakyReLU(0.2)``; a pair (forward, backward) as
         `mechanet.Activation` takes it. A list has one for each hidden layer.
     solver : {"lbfgs", "sgd", "adam"}
         SciPy's L-BFGS over all rows at once, or steps over batches.

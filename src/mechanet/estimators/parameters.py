@@ -9,21 +9,9 @@ import numpy as np
 
 from mechanet import checks
 from mechanet.initializers import Uniform
-from mechanet.layers import (
-    ELU,
-    GELU,
-    Activation,
-    Dense,
-    Dropout,
-    Layer,
-    LeakyReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softplus,
-    Tanh,
-)
-from mechanet.losses import Huber, Loss, Poisson, SquaredError
+from mechanet.layers import ACTIVATIONS as NAMED_ACTIVATIONS
+from mechanet.layers import Activation, Dense, Dropout, Layer, Sigmoid
+from mechanet.losses import LOSSES, Loss
 from mechanet.optimizers import AdamHat, Momentum, Optimizer
 from mechanet.schedules import SCHEDULES, Schedule
 
@@ -37,19 +25,8 @@ except ImportError:  # a private name: should it move, both of its bases are sti
 
 SOLVERS = ("lbfgs", "sgd", "adam")
 POLICIES = ("constant", "invscaling", "adaptive")
-ACTIVATIONS: dict[str, type[Layer] | None] = {
-    "identity": None,
-    "logistic": Sigmoid,
-    "tanh": Tanh,
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
-    "elu": ELU,
-    "gelu": GELU,
-    "silu": SiLU,
-    "sigmoid": Sigmoid,
-    "softplus": Softplus,
-}
-REGRESSION_LOSSES: dict[str, type[Loss]] = {"squared_error": SquaredError, "poisson": Poisson, "huber": Huber}
+ACTIVATIONS: dict[str, type[Layer] | None] = {"identity": None, "logistic": Sigmoid, **NAMED_ACTIVATIONS}
+REGRESSION_LOSSES = {name: loss for name, loss in LOSSES.items() if not loss.classifies}
 
 
 def check(estimator) -> None:

@@ -18,14 +18,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {"squared_error", "poisson", "huber"} or Loss
+    loss : {"squared_error", "poisson", "huber", ...} or Loss
         Half squared error; half the Poisson deviance, for counts, with predictions exp(Z); Huber's loss, or one
         with options such as ``mechanet.Huber(2.0)``. Losses of several outputs are summed.
     hidden_layer_sizes : int or sequence of int
         Units of the hidden layers; () for none.
     activation : str, layer, pair of functions, or a list of these
-        ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"gelu"``,
-        ``"silu"``, ``"softplus"``; a layer such as ``mechanet.LeakyReLU(0.2)``; a pair (forward, backward) as
+        ``"identity"``, ``"logistic"``, ``"tanh"``, ``"relu"``; the name of another activation of mechanet, such
+        as ``"gelu"``; a layer such as ``mechanet.LeakyReLU(0.2)``; a pair (forward, backward) as
         `mechanet.Activation` takes it. A list has one for each hidden layer.
     solver : {"lbfgs", "sgd", "adam"}
         SciPy's L-BFGS over all rows at once, or steps over batches.

@@ -1,27 +1,19 @@
-"""The formulas of a step in words and with numbers: those that the code itself does not carry as data."""
+"""The formulas of a step in words, as the mathematics carries them, and worked out with numbers."""
 
 from dataclasses import fields
 
 import numpy as np
 
 from mechanet.layers import ActivationLayer, Dense, Dropout, Flatten, Layer, Reshape, Scale
-from mechanet.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from mechanet.losses import Loss
+from mechanet.optimizers import Optimizer
 
 TERMS = 3  # of a long sum, written out
 
-LOSSES = {
-    "cross_entropy": ("P = softmax(Z)", "L = -Σ_i c_i Σ_k T_ik log P_ik", "dZ = c (P - T)"),
-    "binary_cross_entropy": ("P = σ(Z)", "L = -Σ_i c_i Σ_k (T log P + (1 - T) log(1 - P))", "dZ = c (P - T)"),
-    "squared_error": ("P = Z", "L = Σ_i c_i Σ_k ½ (Z - T)²", "dZ = c (Z - T)"),
-    "poisson": ("P = exp(Z)", "L = Σ_i c_i Σ_k (P - T Z + T log T - T)", "dZ = c (P - T)"),
-    "huber": ("P = Z", "L = Σ_i c_i Σ_k Q (D - ½ Q), Q = D cut to [-δ, δ], D = Z - T", "dZ = c Q"),
-}
 
-
-def loss_formulas(name: str, symbol: str) -> tuple[str, ...]:
+def loss_formulas(loss: Loss, symbol: str) -> tuple[str, ...]:
     """How the link, the loss and its gradient are computed from the scores, which `symbol` names: Z or A."""
-    lines = LOSSES.get(name, ("P = link(Z)", "L = loss(Z, T)", "dZ = dL/dZ"))
-    return tuple(line.replace("Z", symbol) for line in lines)
+    return tuple(line.replace("Z", symbol) for line in loss.formula)
 
 
 def label(layer: Layer) -> str:
@@ -29,9 +21,7 @@ def label(layer: Layer) -> str:
     kind = type(layer).__name__
     if isinstance(layer, Dense):
         return f"{kind}({layer.units})"
-    if isinstance(layer, Flatten):
-        return kind
-    options = [getattr(layer, f.name) for f in fields(layer)]  # type: ignore[arg-type]
+    options = [getattr(layer, f.name) for f in fields(layer)]
     numbers = [f"{value:.6g}" if isinstance(value, float) else str(value) for value in options if _plain(value)]
     return f"{kind}({', '.join(numbers)})" if numbers else kind
 
@@ -56,7 +46,7 @@ def backward_formula(layer: Layer, symbol: str) -> str:
         return "dX = dA ∘ M"
     if isinstance(layer, Scale):
         return "dX = factor dA"
-    if isinstance(layer, Reshape):
+    if isinstance(layer, (Flatten, Reshape)):
         return "dX = dA, reshaped"
     if isinstance(layer, ActivationLayer):
         documented = (layer.pair[1].__doc__ or "").strip().splitlines()
@@ -66,33 +56,18 @@ def backward_formula(layer: Layer, symbol: str) -> str:
 
 def update_formulas(optimizer: Optimizer, clip: float | None) -> list[str]:
     """The lines of an update, in order."""
-    lines = []
-    if clip is not None:
-        lines.append(f"dθ ← dθ min(1, {clip:g} / ‖dθ‖)")
-    if optimizer.weight_decay:
-        lines.append("θ ← θ - α λ θ (weights)" if isinstance(optimizer, AdamW) else "dθ ← dθ + λ θ (weights)")
-    if isinstance(optimizer, Adam):
-        lines += ["s ← β₁ s + dθ, m = (1 - β₁) s", "r ← β₂ r + dθ², v = (1 - β₂) r",
-                  "θ ← θ - α (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)"]  # fmt: skip
-    elif isinstance(optimizer, RMSProp):
-        lines += ["v ← ρ v + (1 - ρ) dθ²", "θ ← θ - α dθ / (√v + ε)"]
-    elif isinstance(optimizer, Momentum):
-        lines += ["v ← μ v - α dθ", "θ ← θ + μ v - α dθ" if optimizer.nesterov else "θ ← θ + v"]
-    elif isinstance(optimizer, SGD) and optimizer.momentum:
-        lines += ["u ← μ u + dθ", "θ ← θ - α (dθ + μ u)" if optimizer.nesterov else "θ ← θ - α u"]
-    elif isinstance(optimizer, SGD):
-        lines.append("θ ← θ - α dθ")
-    else:
-        lines.append(f"θ ← {type(optimizer).__name__}(θ, dθ)")
-    return lines
+    return ([] if clip is None else [f"dθ ← dθ min(1, {clip:g} / ‖dθ‖)"]) + optimizer.formulas()
 
 
 def settings(optimizer: Optimizer, alpha: float, t: int) -> str:
-    """The numbers that stand in `update_formulas`."""
-    letters = {"momentum": "μ", "rho": "ρ", "beta1": "β₁", "beta2": "β₂", "epsilon": "ε", "weight_decay": "λ"}
-    named = [(letter, getattr(optimizer, name, 0.0)) for name, letter in letters.items()]
-    values = [f"{letter} = {value:g}" for letter, value in named if value]
-    return ", ".join([f"α = {alpha:g}", *values, f"t = {t}"])
+    """The numbers that stand in `update_formulas`; options that are 0 do not."""
+    options = {f.name: getattr(optimizer, f.name) for f in fields(optimizer)} | {"learning_rate": alpha}
+    values = [
+        f"{optimizer.symbols.get(name, name)} = {value:g}"
+        for name, value in options.items()
+        if value and isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
+    return ", ".join([*values, f"t = {t}"])
 
 
 # One entry worked out with its numbers.

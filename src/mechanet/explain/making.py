@@ -107,7 +107,7 @@ def _steps(walk: Walk, names) -> tuple[list[Step], list[Step], list[Step]]:
         formula = formulas.forward_formula(layer, cache)
         forward.append(Step("forward", i, name, symbol, formula, values[i + 1], worked))
 
-    link, value, slope = formulas.loss_formulas(network.loss.name, names[-1][1])
+    link, value, slope = formulas.loss_formulas(network.loss, names[-1][1])
     P = walk.joined([network.loss.link(network.xp, outputs[-1]) for outputs in walk.outputs])
     last = len(network.layers) - 1
     lost = [

@@ -13,6 +13,7 @@ import mechanet.backend.cpu_loops
 from mechanet.backend import Backend, NumpyBackend
 from mechanet.backend.cuda import CudaBackend
 from mechanet.layers import Composite
+from mechanet.losses import BoundLoss
 
 
 def _forms(backend: Backend) -> ModuleType | None:
@@ -52,7 +53,13 @@ def _inside(backend: Backend, layer: Any) -> Any:
 
 
 def fused(backend: Backend, plain: Any) -> Any:
-    """What runs for a loss, an optimizer or a function: its form, or `plain` itself."""
-    key = plain if isinstance(plain, FunctionType) else type(plain)
-    form = getattr(_forms(backend), "PIECES", {}).get(key)
+    """What runs for a bound loss, an optimizer or a function: its form, or `plain` itself."""
+    form = getattr(_forms(backend), "PIECES", {}).get(_key(plain))
     return form(plain) if form else plain
+
+
+def _key(plain: Any) -> Any:
+    """How PIECES knows it: a function itself, an object by its class, a bound loss by that of its loss."""
+    if isinstance(plain, FunctionType):
+        return plain
+    return type(plain.plain if isinstance(plain, BoundLoss) else plain)

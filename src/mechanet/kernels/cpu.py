@@ -138,8 +138,8 @@ class CrossEntropy:
     The symbols are those of `mechanet.losses.CrossEntropy`, transposed: Z, E and P (k, m).
     """
 
-    def __init__(self, plain: Any):
-        self.plain = plain
+    def __init__(self, bound: Any):
+        self.bound = bound
 
     def labels(self, xp, Z):
         """Predicted labels, without the detour that NumPy's functions make and its methods do not."""
@@ -148,7 +148,7 @@ class CrossEntropy:
     def measure(self, xp, Z, T, c):
         """The value, dZ (m, k), and the number of correct decisions."""
         if T.ndim != 1:
-            return self.plain.measure(xp, Z, T, c)
+            return self.bound.measure(xp, Z, T, c)
         correct = np.count_nonzero(Z.argmax(axis=1) == T)
         m = T.shape[0]
         Z = Z.T.copy()  # (m, k) -> (k, m)
@@ -195,7 +195,7 @@ def _counted(length: int) -> np.ndarray:
 
 def on_labels(form: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """`form` of a cross-entropy without label smoothing; with it the plain one stays."""
-    return lambda plain: plain if plain.label_smoothing else form(plain)
+    return lambda bound: bound if bound.plain.label_smoothing else form(bound)
 
 
 CHAINS = {
@@ -203,4 +203,7 @@ CHAINS = {
     (layers.Dense,): Dense,
     (layers.Dense, layers.ReLU): DenseReLU,
 }
-PIECES = {losses.CrossEntropy: on_labels(CrossEntropy), **dict.fromkeys(optimizers.OPTIMIZERS.values(), InParts)}
+PIECES: dict[Any, Callable[[Any], Any]] = {
+    losses.CrossEntropy: on_labels(CrossEntropy),
+    **dict.fromkeys(optimizers.OPTIMIZERS.values(), InParts),
+}

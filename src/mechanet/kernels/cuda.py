@@ -175,8 +175,8 @@ def _activation_backward(kind, dA, Z, A, option, db):
 class _CrossEntropy:
     """The value, the gradient and the number of correct decisions in one launch."""
 
-    def __init__(self, plain):
-        self.smoothing, self.labels = plain.label_smoothing, plain.labels
+    def __init__(self, bound):
+        self.smoothing, self.labels = bound.plain.label_smoothing, bound.labels
         self._room: tuple[Any, Any, list[int]] | None = None
 
     def measure(self, xp, Z, T, c):

@@ -72,8 +72,8 @@ class DenseReLU(cpu.DenseReLU):
 class CrossEntropy:
     """Softmax with cross-entropy on labels, row by row."""
 
-    def __init__(self, plain: Any):
-        self.plain = plain
+    def __init__(self, bound: Any):
+        self.bound = bound
 
     def labels(self, xp, Z):
         """Predicted labels, without the detour that NumPy's functions make and its methods do not."""
@@ -83,7 +83,7 @@ class CrossEntropy:
         """The value, dZ (m, k), and the number of correct decisions."""
         fit = T.shape == c.shape == Z.shape[:1]
         if not (fit and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
-            return self.plain.measure(xp, Z, T, c)
+            return self.bound.measure(xp, Z, T, c)
         loops, E, loss = cpu_loops.LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
         labels, weights, total = at(T), at(c), ctypes.byref(loss)
         correct = loops.less_largest(*Z.shape, at(Z), labels, weights, writes(E), total)

@@ -10,8 +10,8 @@ X and dX are the layer's input and dL/dX, A (or Z) and dA (or dZ) its output and
 from collections.abc import Mapping
 from typing import Any
 
-from mechanet import checks
 from mechanet.layers.activation import (
+    ACTIVATIONS,
     ELU,
     GELU,
     Activation,
@@ -29,22 +29,19 @@ from mechanet.layers.dense import Dense
 from mechanet.layers.dropout import Dropout
 from mechanet.layers.gather import Gather
 from mechanet.layers.shape import Flatten, Reshape, Scale
+from mechanet.registry import register
 
-LAYERS = {
-    layer.__name__: layer
-    for layer in (
-        Dense, ReLU, LeakyReLU, ELU, GELU, SiLU, Sigmoid, Tanh, Softplus, Dropout, Flatten, Reshape, Scale,
-    )
-}  # fmt: skip
+_LISTED: list[type[Layer]] = [Dense, *ACTIVATIONS.values(), Dropout, Flatten, Reshape, Scale]
+LAYERS = {layer.__name__: register(layer) for layer in _LISTED}
 
 
 def layer_from_config(config: Mapping[str, Any]) -> Layer:
     """Return the layer that `Layer.config` described."""
-    options = dict(config)
-    return LAYERS[checks.one_of("layer", options.pop("layer", None), LAYERS)](**options)
+    return Layer.from_config(config)
 
 
 __all__ = [
-    *LAYERS, "LAYERS", "Activation", "ActivationLayer", "Composite", "Gather", "Layer", "Parameter", "Pass",
-    "Statistic", "Views", "chain_shapes", "layer_from_config",
+    "ACTIVATIONS", "ELU", "GELU", "LAYERS", "Activation", "ActivationLayer", "Composite", "Dense", "Dropout",
+    "Flatten", "Gather", "Layer", "LeakyReLU", "Parameter", "Pass", "ReLU", "Reshape", "Scale", "SiLU", "Sigmoid",
+    "Softplus", "Statistic", "Tanh", "Views", "chain_shapes", "layer_from_config",
 ]  # fmt: skip

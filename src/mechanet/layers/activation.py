@@ -1,23 +1,26 @@
-"""Activation layers: the pairs of `mechanet.activations` in a chain."""
+"""Activation layers: the pairs of `mechanet.activations` in a chain, and the table of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from mechanet import checks
-from mechanet.activations import ACTIVATIONS
-from mechanet.layers.base import Array, Layer, Pass
+from mechanet import activations, checks
+from mechanet.layers.base import Layer, Pass
+from mechanet.types import Array
+
+Forward = Callable[..., Array]  # (xp, Z, **options) -> A
+Backward = Callable[..., Array]  # (xp, dA, Z, A, **options) -> dZ
 
 
 class ActivationLayer(Layer):
-    """A = f(Z), dZ = dA ∘ f'(Z), for the pair of functions `pair`; a subclass's fields are their options."""
+    """A = f(Z), dZ = dA ∘ f'(Z), for the functions of `pair`; a subclass is a dataclass of their options."""
 
     symbols: ClassVar[tuple[str, str]] = ("Z", "A")
-    pair: ClassVar[tuple[Callable, Callable]]
+    pair: tuple[Forward, Backward]
 
     def options(self) -> dict[str, float]:
         """What the pair of functions takes beside the arrays."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def forward(self, Z: Array, training: Pass | None = None) -> tuple[Array, tuple[Array, Array]]:
         A = self.pair[0](self.xp, Z, **self.options())
@@ -33,7 +36,7 @@ class ReLU(ActivationLayer):
     """A = max(Z, 0); see `mechanet.activations.relu`."""
 
     formula: ClassVar[str] = "A = max(Z, 0)"
-    pair = ACTIVATIONS["relu"]
+    pair = (activations.relu, activations.relu_backward)
 
 
 @dataclass
@@ -41,11 +44,11 @@ class LeakyReLU(ActivationLayer):
     """A = max(Z, slope Z), with 0 ≤ slope ≤ 1; see `mechanet.activations.leaky_relu`."""
 
     formula: ClassVar[str] = "A = max(Z, slope Z)"
-    pair = ACTIVATIONS["leaky_relu"]
+    pair = (activations.leaky_relu, activations.leaky_relu_backward)
 
     slope: float = 0.01
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.slope = checks.real("slope", self.slope, 0.0, 1.0)
 
 
@@ -54,11 +57,11 @@ class ELU(ActivationLayer):
     """A = Z where Z > 0, else alpha (exp(Z) - 1), with alpha > 0; see `mechanet.activations.elu`."""
 
     formula: ClassVar[str] = "A = Z if Z > 0 else alpha (exp(Z) - 1)"
-    pair = ACTIVATIONS["elu"]
+    pair = (activations.elu, activations.elu_backward)
 
     alpha: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.alpha = checks.real("alpha", self.alpha, 0.0, open_low=True)
 
 
@@ -67,7 +70,7 @@ class GELU(ActivationLayer):
     """A = ½ Z (1 + tanh(√(2/π) (Z + 0.044715 Z³))), the tanh form; see `mechanet.activations.gelu`."""
 
     formula: ClassVar[str] = "A = ½ Z (1 + tanh(√(2/π) (Z + 0.044715 Z³)))"
-    pair = ACTIVATIONS["gelu"]
+    pair = (activations.gelu, activations.gelu_backward)
 
 
 @dataclass
@@ -75,7 +78,7 @@ class SiLU(ActivationLayer):
     """A = Z σ(Z); see `mechanet.activations.silu`."""
 
     formula: ClassVar[str] = "A = Z σ(Z)"
-    pair = ACTIVATIONS["silu"]
+    pair = (activations.silu, activations.silu_backward)
 
 
 @dataclass
@@ -83,7 +86,7 @@ class Sigmoid(ActivationLayer):
     """A = 1 / (1 + exp(-Z)); see `mechanet.activations.sigmoid`."""
 
     formula: ClassVar[str] = "A = 1 / (1 + exp(-Z))"
-    pair = ACTIVATIONS["sigmoid"]
+    pair = (activations.sigmoid, activations.sigmoid_backward)
 
 
 @dataclass
@@ -91,7 +94,7 @@ class Tanh(ActivationLayer):
     """A = tanh(Z); see `mechanet.activations.tanh`."""
 
     formula: ClassVar[str] = "A = tanh(Z)"
-    pair = ACTIVATIONS["tanh"]
+    pair = (activations.tanh, activations.tanh_backward)
 
 
 @dataclass
@@ -99,7 +102,7 @@ class Softplus(ActivationLayer):
     """A = log(1 + exp(Z)); see `mechanet.activations.softplus`."""
 
     formula: ClassVar[str] = "A = log(1 + exp(Z))"
-    pair = ACTIVATIONS["softplus"]
+    pair = (activations.softplus, activations.softplus_backward)
 
 
 @dataclass
@@ -115,24 +118,36 @@ class Activation(ActivationLayer):
 
     Notes
     -----
-    A network with functions of your own trains and predicts; it cannot be saved, since a file never holds code.
+    A network with functions of your own trains and predicts; it cannot be saved, since a file never holds code. A
+    class of your own that is registered can; see `mechanet.register`.
     """
 
     formula: ClassVar[str] = "A = f(Z)"
 
-    function: Callable
-    derivative: Callable
+    function: Forward
+    derivative: Backward
 
-    @property
-    def pair(self):  # type: ignore[override]
-        """The two functions."""
-        return self.function, self.derivative
+    def __post_init__(self) -> None:
+        self.pair = (self.function, self.derivative)
 
-    def options(self):
+    def options(self) -> dict[str, float]:
         return {}
 
-    def config(self):
+    def config(self) -> dict[str, Any]:
         raise ValueError(
             "a network with an Activation of your own functions cannot be saved: a file never holds code. "
-            "Use one of the activations that mechanet names, or keep net.parameters yourself."
+            "Use one of the activations that mechanet names, or put yours into a class with @mechanet.register "
+            "above it, or keep net.parameters yourself."
         )
+
+
+ACTIVATIONS: dict[str, type[ActivationLayer]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "gelu": GELU,
+    "silu": SiLU,
+    "sigmoid": Sigmoid,
+    "tanh": Tanh,
+    "softplus": Softplus,
+}

@@ -2,13 +2,14 @@
 
 import copy
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 import mechanet.backend
 from mechanet.initializers import Initializer
+from mechanet.registry import Family, Named
+from mechanet.types import Array
 
-Array = Any
 Shape = tuple[int, ...]
 
 
@@ -95,12 +96,13 @@ class Pass:
         return mechanet.backend.uniform(self.seed, (self.step, self.epoch, layer.number), self.first, shape)
 
 
-class Layer:
+class Layer(Named):
     """What all layers share. A new layer overrides what differs; one without parameters needs only two methods.
 
-    A layer is a dataclass: its fields are its options, and what `config` writes down. It has two lives. As it is
-    made it is these options alone. A network binds a copy of it to an array namespace and to views into its
-    vectors: only the copy has the attributes below, and can run.
+    A layer is a dataclass: its fields are its options, and what `config` writes down (one of your own wants
+    `mechanet.register` for that). It has two lives. As it is made it is these options alone. A network binds a
+    copy of it to an array namespace and to views into its vectors: only the copy has the attributes below, and
+    can run.
 
     Attributes
     ----------
@@ -116,6 +118,7 @@ class Layer:
         Tells the layer's draws from those of the others.
     """
 
+    family: ClassVar[Family] = Family("layer", key="layer")
     backend: Any
     xp: Any
     input_shape: Shape
@@ -178,13 +181,6 @@ class Layer:
     def numbers(self) -> int:
         """How many numbers a forward makes for one row."""
         return math.prod(self.output_shape)
-
-    def config(self) -> dict[str, Any]:
-        """Name and options, as plain data that `layer_from_config` takes back."""
-        options = {f.name: getattr(self, f.name) for f in fields(self) if f.init}  # type: ignore[arg-type]
-        return {"layer": type(self).__name__} | {
-            name: value.config() if hasattr(value, "config") else value for name, value in options.items()
-        }
 
 
 def chain_shapes(layers: Any, input_shape: Shape) -> tuple[list[Shape], Shape]:

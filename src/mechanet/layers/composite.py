@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from mechanet.layers.base import Array, Layer, Parameter, Pass, Shape, Statistic, Views, chain_shapes
+from mechanet.layers.base import Layer, Parameter, Pass, Shape, Statistic, Views, chain_shapes
+from mechanet.types import Array
 
 T = TypeVar("T")
 

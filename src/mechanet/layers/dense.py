@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from mechanet import checks
 from mechanet.initializers import initializer_from
-from mechanet.layers.base import Array, Layer, Parameter, Pass, Shape
+from mechanet.layers.base import Layer, Parameter, Pass, Shape
+from mechanet.types import Array
 
 
 @dataclass

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mechanet import checks
-from mechanet.layers.base import Array, Layer, Pass
+from mechanet.layers.base import Layer, Pass
+from mechanet.types import Array
 
 
 @dataclass

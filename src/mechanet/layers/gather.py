@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from mechanet.layers.base import Array, Layer, Pass
+from mechanet.layers.base import Layer, Pass
+from mechanet.types import Array
 
 
 @dataclass

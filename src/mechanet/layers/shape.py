@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from mechanet import checks
-from mechanet.layers.base import Array, Layer, Pass, Shape
+from mechanet.layers.base import Layer, Pass, Shape
+from mechanet.types import Array
 
 
 @dataclass
@@ -29,11 +30,24 @@ class Scale(Layer):
         return 0  # it is one with the gathering of the rows
 
 
-@dataclass
-class Reshape(Layer):
-    """Give each row another shape with as many entries; dX is dA in the old shape."""
+class _Reshaped(Layer):
+    """What Reshape and Flatten share: rows of another shape with as many entries; dX is dA in the old one."""
 
     formula: ClassVar[str] = "A = X, reshaped"
+
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, None]:
+        return self.xp.reshape(X, (X.shape[0], *self.output_shape)), None
+
+    def backward(self, dA: Array, cache: None, input_gradient: bool = True) -> Array:
+        return self.xp.reshape(dA, (dA.shape[0], *self.input_shape))
+
+    def numbers(self) -> int:
+        return 0  # a view
+
+
+@dataclass
+class Reshape(_Reshaped):
+    """Give each row another shape with as many entries; dX is dA in the old shape."""
 
     shape: tuple[int, ...]
 
@@ -48,21 +62,16 @@ class Reshape(Layer):
             )
         return self.shape
 
-    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, None]:
-        return self.xp.reshape(X, (X.shape[0], *self.output_shape)), None
-
-    def backward(self, dA: Array, cache: None, input_gradient: bool = True) -> Array:
-        return self.xp.reshape(dA, (dA.shape[0], *self.input_shape))
-
-    def numbers(self) -> int:
-        return 0  # a view
-
 
 @dataclass
-class Flatten(Reshape):
+class Flatten(_Reshaped):
     """Make each row a vector, as Dense expects it; dX is dA in the old shape."""
-
-    shape: tuple[int, ...] = ()
 
     def output_shape_for(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
+
+    @classmethod
+    def from_plain(cls, options: dict[str, Any]) -> Self:
+        """Files of version 1 may name a shape, which has never meant anything."""
+        options.pop("shape", None)
+        return super().from_plain(options)

@@ -13,22 +13,21 @@ from typing import Any
 
 from mechanet import checks
 from mechanet.activations import sigmoid
-from mechanet.losses import class_weights
-from mechanet.losses.base import Loss, identity
+from mechanet.losses.base import BoundLoss, Loss, identity
 from mechanet.losses.classification import BinaryCrossEntropy, CrossEntropy, softmax
 from mechanet.losses.regression import Huber, Poisson, SquaredError, exp
+from mechanet.registry import register
 
 __all__ = [
-    "LOSSES", "BinaryCrossEntropy", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError", "exp", "identity",
-    "loss_from", "loss_from_config", "sigmoid", "softmax",
+    "LOSSES", "BinaryCrossEntropy", "BoundLoss", "CrossEntropy", "Huber", "Loss", "Poisson", "SquaredError", "exp",
+    "identity", "loss_from", "loss_from_config", "sigmoid", "softmax",
 ]  # fmt: skip
 
-LOSSES: dict[str, type[Loss]] = {
-    loss.name: loss for loss in (CrossEntropy, BinaryCrossEntropy, SquaredError, Huber, Poisson)
-}
+_LISTED: list[type[Loss]] = [CrossEntropy, BinaryCrossEntropy, SquaredError, Huber, Poisson]
+LOSSES = {loss.name: register(loss) for loss in _LISTED}
 
 
-def loss_from(value: "str | Loss") -> Loss:
+def loss_from(value: str | Loss) -> Loss:
     """Return a loss given by name or as an object."""
     if isinstance(value, Loss):
         return value
@@ -37,8 +36,4 @@ def loss_from(value: "str | Loss") -> Loss:
 
 def loss_from_config(config: Mapping[str, Any]) -> Loss:
     """Return the loss that `Loss.config` described."""
-    options = dict(config)
-    kind = LOSSES[checks.one_of("loss", options.pop("name", None), LOSSES)]
-    if "class_weight" in options:
-        options["class_weight"] = class_weights.from_plain(options["class_weight"])
-    return kind(**options)
+    return Loss.from_config(config)

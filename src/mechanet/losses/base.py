@@ -1,60 +1,73 @@
-"""What all losses share, and the link that changes nothing."""
+"""What all losses share; a loss bound to a device; and the link that changes nothing."""
 
-import copy
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mechanet import checks
+from mechanet.registry import Family, Named
+from mechanet.types import Array, Namespace
 
 
-def identity(xp, Z):
+def identity(xp: Namespace, Z: Array) -> Array:
     """Predictions of a regression: Z itself."""
     return Z
 
 
 @dataclass(frozen=True)
-class Loss:
-    """What all losses share. A loss is a value: its options, and once bound, the constants it needs."""
+class Loss(Named):
+    """What all losses share. A loss is a value: its options.
 
+    One of your own is a frozen dataclass with a `name`, `check_targets` and ``__call__``; one that classifies has
+    `labels` and `truth` as well.
+
+    Attributes
+    ----------
+    name : str
+        What summaries and files call it.
+    classifies : bool
+        Whether predictions are labels, and have an accuracy.
+    link : callable
+        ``link(xp, Z)`` turns raw scores into predictions P.
+    formula : tuple of str
+        The link, the value and the gradient in words, as `mechanet.explain` prints them.
+    """
+
+    family: ClassVar[Family] = Family("loss")
     name: ClassVar[str] = ""
     classifies: ClassVar[bool] = False
     link: ClassVar[Any] = staticmethod(identity)
+    formula: ClassVar[tuple[str, str, str]] = ("P = link(Z)", "L = loss(Z, T)", "dZ = dL/dZ")
 
-    def bind(self, backend, outputs: int, dtype) -> "Loss":
-        """A copy with its constants (such as one-hot rows) on the device."""
-        return copy.copy(self)
+    @classmethod
+    def file_name(cls) -> str:
+        return cls.name
 
-    def check_targets(self, y, outputs: int):
+    def bind(self, backend: Any, outputs: int, dtype: Any) -> "BoundLoss":
+        """The loss with what it needs on a device; a subclass may prepare constants there."""
+        return BoundLoss(self)
+
+    def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
         """Check host targets at the door; return them as (targets, row weights or None), still on the host."""
         raise NotImplementedError
 
-    def __call__(self, xp, Z, T, c):
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
         """Return the value (0-d) and the gradient dZ = dL/dZ (m, k)."""
         raise NotImplementedError
 
-    def truth(self, xp, T):
+    def truth(self, xp: Namespace, T: Array) -> Array:
         """The labels that targets T stand for, to be compared with `labels`, for the losses that classify."""
         raise NotImplementedError
-
-    def measure(self, xp, Z, T, c):
-        """The value (0-d), dZ (m, k), and the number of correct decisions (0-d; None for a regression)."""
-        value, dZ = self(xp, Z, T, c)
-        correct = xp.count_nonzero(self.labels(xp, Z) == self.truth(xp, T)) if self.classifies else None
-        return value, dZ, correct
 
     def decisions(self, outputs: int) -> int:
         """How many decisions a row asks for: its accuracy is the share of correct ones."""
         return 1
 
-    def labels(self, xp, Z):
+    def labels(self, xp: Namespace, Z: Array) -> Array:
         """Predicted labels of a classification, values of a regression, from raw scores."""
         return Z[:, 0] if Z.shape[1] == 1 else Z
 
-    def config(self) -> dict:
-        """Name and options, as plain data that `loss_from_config` takes back."""
-        return {"name": self.name, **asdict(self)}
-
-    def _targets_like_outputs(self, y, outputs):
+    def _targets_like_outputs(self, y: Array, outputs: int) -> Array:
         """Real targets of shape (m, outputs); (m,) is read as (m, 1) where there is one output."""
         checks.numeric("y", y)
         if y.ndim == 1 and outputs == 1:
@@ -66,3 +79,40 @@ class Loss:
             )
         checks.finite("y", y)
         return y
+
+
+@dataclass(frozen=True, eq=False)
+class BoundLoss:
+    """A loss on a device: the loss itself and, in a subclass, the constants that it needs there.
+
+    Attributes
+    ----------
+    plain : Loss
+        The loss.
+    """
+
+    plain: Loss
+
+    @property
+    def link(self) -> Callable[[Namespace, Array], Array]:
+        """What turns raw scores into predictions."""
+        link: Callable[[Namespace, Array], Array] = self.plain.link
+        return link
+
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
+        """The value (0-d) and dZ (m, k)."""
+        return self.plain(xp, Z, T, c)
+
+    def measure(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array, Array | None]:
+        """The value (0-d), dZ (m, k), and the number of correct decisions (0-d; None for a regression)."""
+        value, dZ = self(xp, Z, T, c)
+        correct = xp.count_nonzero(self.labels(xp, Z) == self.truth(xp, T)) if self.plain.classifies else None
+        return value, dZ, correct
+
+    def labels(self, xp: Namespace, Z: Array) -> Array:
+        """Predicted labels of a classification, values of a regression, from raw scores."""
+        return self.plain.labels(xp, Z)
+
+    def truth(self, xp: Namespace, T: Array) -> Array:
+        """The labels that targets T stand for."""
+        return self.plain.truth(xp, T)

@@ -1,20 +1,31 @@
 """Class weights: one number a class, as a sequence or a mapping from label to number; 1 for those left out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Self, TypeAlias
 
 from mechanet import checks
+from mechanet.losses.base import Loss
+from mechanet.types import Array
+
+ClassWeight: TypeAlias = Sequence[float] | Mapping[int, float] | None
 
 
-def to_plain(class_weight):
-    """Class weights as plain data; a mapping becomes pairs, since JSON has no integer keys."""
-    if class_weight is None:
-        return None
-    if isinstance(class_weight, Mapping):
-        return [[int(label), float(weight)] for label, weight in class_weight.items()]
-    return [float(weight) for weight in class_weight]
+class WeighsClasses(Loss):
+    """A loss with an option `class_weight`."""
+
+    class_weight: ClassWeight
+
+    def to_plain(self) -> dict[str, Any]:
+        """Of a mapping, pairs: JSON has no integer keys."""
+        return {**super().to_plain(), "class_weight": to_plain(self.class_weight)}
+
+    @classmethod
+    def from_plain(cls, options: dict[str, Any]) -> Self:
+        """One with the options that `to_plain` gave."""
+        return super().from_plain({**options, "class_weight": from_plain(options.get("class_weight"))})
 
 
-def of_rows(class_weight, labels, classes):
+def of_rows(class_weight: ClassWeight, labels: Array, classes: int) -> Array | None:
     """The weight of each row's class, float64 (m,), or None without class weights."""
     if class_weight is None:
         return None
@@ -36,7 +47,16 @@ def of_rows(class_weight, labels, classes):
     return weights
 
 
-def from_plain(plain):
+def to_plain(class_weight: ClassWeight) -> list[Any] | None:
+    """Class weights as plain data."""
+    if class_weight is None:
+        return None
+    if isinstance(class_weight, Mapping):
+        return [[int(label), float(weight)] for label, weight in class_weight.items()]
+    return [float(weight) for weight in class_weight]
+
+
+def from_plain(plain: Any) -> ClassWeight:
     """The class weights that `to_plain` described."""
     if plain is not None and not isinstance(plain, (list, tuple)):
         raise TypeError(f"class_weight expects a list. Received: class_weight={plain!r}.")

@@ -1,19 +1,19 @@
 """Losses for classes: softmax or sigmoid with cross-entropy."""
 
-import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mechanet import checks
 from mechanet.activations import sigmoid
 from mechanet.losses import class_weights
-from mechanet.losses.base import Loss
+from mechanet.losses.base import BoundLoss
+from mechanet.losses.class_weights import ClassWeight, WeighsClasses
+from mechanet.types import Array, Namespace
 
 TABLE_ROWS = 2048  # classes up to which all k × k entries of the target rows are kept: k² gets out of hand
 
 
-def softmax(xp, Z):
+def softmax(xp: Namespace, Z: Array) -> Array:
     """P = exp(Z) / Σ_k exp(Z), row by row; the row's maximum is subtracted first, which changes nothing but
     keeps every exponent at or below 0 (Bridle 1990; Goodfellow et al. 2016, section 4.1).
     """
@@ -22,7 +22,7 @@ def softmax(xp, Z):
 
 
 @dataclass(frozen=True)
-class CrossEntropy(Loss):
+class CrossEntropy(WeighsClasses):
     """Softmax with cross-entropy, for one class out of k.
 
     P = softmax(Z), L = -Σ_i c_i Σ_k T_ik log P_ik, dZ = c (P - T).
@@ -47,32 +47,21 @@ class CrossEntropy(Loss):
     name: ClassVar[str] = "cross_entropy"
     classifies: ClassVar[bool] = True
     link: ClassVar[Any] = staticmethod(softmax)
+    formula = ("P = softmax(Z)", "L = -Σ_i c_i Σ_k T_ik log P_ik", "dZ = c (P - T)")
 
     label_smoothing: float = 0.0
-    class_weight: Sequence[float] | Mapping[int, float] | None = None
-    target_rows: Any = field(default=None, init=False, repr=False, compare=False)
-    device: Any = field(default=None, init=False, repr=False, compare=False)
+    class_weight: ClassWeight = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("label_smoothing", self.label_smoothing, 0.0, 1.0, open_high=True)
 
-    def config(self):
-        return {"name": self.name, "label_smoothing": self.label_smoothing,
-                "class_weight": class_weights.to_plain(self.class_weight)}  # fmt: skip
-
-    def bind(self, backend, outputs, dtype):
-        """Prepare the k possible target rows, (1 - ε) I + ε / k: row j is the target of label j."""
-        bound = copy.copy(self)
-        object.__setattr__(bound, "device", backend.device)
+    def bind(self, backend: Any, outputs: int, dtype: Any) -> BoundLoss:
+        """Prepare the k possible target rows, those of the identity: row j is the target of label j."""
         if outputs > TABLE_ROWS:
-            return bound
-        rows = backend.xp.eye(outputs, dtype=dtype, device=backend.device)
-        if self.label_smoothing:
-            rows = (1.0 - self.label_smoothing) * rows + self.label_smoothing / outputs
-        object.__setattr__(bound, "target_rows", rows)
-        return bound
+            return super().bind(backend, outputs, dtype)
+        return _BoundCrossEntropy(self, backend.xp.eye(outputs, dtype=dtype, device=backend.device))
 
-    def check_targets(self, y, outputs):
+    def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
         checks.numeric("y", y)
         if y.ndim == 2 and y.shape[1] == 1 and outputs > 1:
             y = y[:, 0]
@@ -89,7 +78,7 @@ class CrossEntropy(Loss):
         weights = class_weights.of_rows(self.class_weight, y.argmax(axis=1), outputs)
         return y / y.sum(axis=1, keepdims=True), weights
 
-    def __call__(self, xp, Z, T, c):
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
         T = self._target(xp, T, Z)
         Z = Z - xp.max(Z, axis=1, keepdims=True)
         E = xp.exp(Z)
@@ -98,25 +87,35 @@ class CrossEntropy(Loss):
         losses = xp.log(S[:, 0]) - xp.vecdot(T, Z)  # (m,): -Σ_k T log P, since log P = Z - log S and Σ_k T = 1
         return xp.vecdot(c, losses), c[:, None] * (P - T)
 
-    def _target(self, xp, T, Z):
+    def _target(self, xp: Namespace, T: Array, Z: Array) -> Array:
         if T.ndim == 1:
-            if self.target_rows is not None:
-                return xp.take(self.target_rows, T, axis=0)  # (m,) -> (m, k)
-            labels = xp.arange(Z.shape[1], dtype=T.dtype, device=self.device)
+            labels = xp.arange(Z.shape[1], dtype=T.dtype, device=Z.device)
             T = xp.astype(T[:, None] == labels, Z.dtype)  # (m,) -> (m, k)
         if self.label_smoothing:
             return (1.0 - self.label_smoothing) * T + self.label_smoothing / T.shape[1]
         return T
 
-    def truth(self, xp, T):
+    def truth(self, xp: Namespace, T: Array) -> Array:
         return T if T.ndim == 1 else xp.argmax(T, axis=1)
 
-    def labels(self, xp, Z):
+    def labels(self, xp: Namespace, Z: Array) -> Array:
         return xp.argmax(Z, axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class _BoundCrossEntropy(BoundLoss):
+    """Looks up the target rows of labels."""
+
+    target_rows: Array  # (k, k)
+
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
+        if T.ndim == 1:
+            T = xp.take(self.target_rows, T, axis=0)  # (m,) -> (m, k)
+        return self.plain(xp, Z, T, c)
+
+
 @dataclass(frozen=True)
-class BinaryCrossEntropy(Loss):
+class BinaryCrossEntropy(WeighsClasses):
     """Sigmoid with binary cross-entropy, for k independent yes-or-no outputs.
 
     P = σ(Z), L = -Σ_i c_i Σ_k (T log P + (1 - T) log(1 - P)), dZ = c (P - T).
@@ -140,13 +139,15 @@ class BinaryCrossEntropy(Loss):
     name: ClassVar[str] = "binary_cross_entropy"
     classifies: ClassVar[bool] = True
     link: ClassVar[Any] = staticmethod(sigmoid)
+    formula = (
+        "P = σ(Z)",
+        "L = -Σ_i c_i Σ_k (T log P + (1 - T) log(1 - P))",
+        "dZ = c (P - T)",
+    )
 
-    class_weight: Sequence[float] | Mapping[int, float] | None = None
+    class_weight: ClassWeight = None
 
-    def config(self):
-        return {"name": self.name, "class_weight": class_weights.to_plain(self.class_weight)}
-
-    def check_targets(self, y, outputs):
+    def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
         y = self._targets_like_outputs(y, outputs)
         if ((y < 0) | (y > 1)).any():
             row, column = (int(i[0]) for i in ((y < 0) | (y > 1)).nonzero())
@@ -162,22 +163,22 @@ class BinaryCrossEntropy(Loss):
             )
         return y, class_weights.of_rows(self.class_weight, (y[:, 0] > 0.5).astype("int64"), 2)
 
-    def __call__(self, xp, Z, T, c):
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
         losses = xp.maximum(Z, 0.0) - T * Z + xp.log1p(xp.exp(-xp.abs(Z)))
         return xp.vecdot(c, xp.sum(losses, axis=1)), c[:, None] * (sigmoid(xp, Z) - T)
 
-    def truth(self, xp, T):
+    def truth(self, xp: Namespace, T: Array) -> Array:
         return self.labels(xp, T - 0.5)
 
-    def decisions(self, outputs):
+    def decisions(self, outputs: int) -> int:
         return outputs
 
-    def labels(self, xp, Z):
+    def labels(self, xp: Namespace, Z: Array) -> Array:
         labels = xp.astype(Z > 0.0, xp.int64)
         return labels[:, 0] if Z.shape[1] == 1 else labels
 
 
-def _check_labels(y, classes):
+def _check_labels(y: Array, classes: int) -> Array:
     if y.dtype.kind not in "iu":
         raise TypeError(
             f"cross_entropy expects integer labels from 0 to {classes - 1}. Received: y with dtype={y.dtype}. "

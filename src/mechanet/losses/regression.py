@@ -5,9 +5,10 @@ from typing import Any, ClassVar
 
 from mechanet import checks
 from mechanet.losses.base import Loss
+from mechanet.types import Array, Namespace
 
 
-def exp(xp, Z):
+def exp(xp: Namespace, Z: Array) -> Array:
     """Predictions of a model of counts: the mean exp(Z), above 0 for every Z."""
     return xp.exp(Z)
 
@@ -24,11 +25,12 @@ class SquaredError(Loss):
     """
 
     name: ClassVar[str] = "squared_error"
+    formula = ("P = Z", "L = Σ_i c_i Σ_k ½ (Z - T)²", "dZ = c (Z - T)")
 
-    def check_targets(self, y, outputs):
+    def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
         return self._targets_like_outputs(y, outputs), None
 
-    def __call__(self, xp, Z, T, c):
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
         D = Z - T
         return 0.5 * xp.vecdot(c, xp.vecdot(D, D)), c[:, None] * D
 
@@ -51,16 +53,21 @@ class Huber(Loss):
     """
 
     name: ClassVar[str] = "huber"
+    formula = (
+        "P = Z",
+        "L = Σ_i c_i Σ_k Q (D - ½ Q), Q = D cut to [-δ, δ], D = Z - T",
+        "dZ = c Q",
+    )
 
     delta: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.real("delta", self.delta, 0.0, open_low=True)
 
-    def check_targets(self, y, outputs):
+    def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
         return self._targets_like_outputs(y, outputs), None
 
-    def __call__(self, xp, Z, T, c):
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
         D = Z - T
         Q = xp.maximum(xp.minimum(D, self.delta), -self.delta)
         return xp.vecdot(c, xp.vecdot(Q, D - 0.5 * Q)), c[:, None] * Q
@@ -82,8 +89,13 @@ class Poisson(Loss):
 
     name: ClassVar[str] = "poisson"
     link: ClassVar[Any] = staticmethod(exp)
+    formula = (
+        "P = exp(Z)",
+        "L = Σ_i c_i Σ_k (P - T Z + T log T - T)",
+        "dZ = c (P - T)",
+    )
 
-    def check_targets(self, y, outputs):
+    def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
         y = self._targets_like_outputs(y, outputs)
         if (y < 0).any():
             row, column = (int(i[0]) for i in (y < 0).nonzero())
@@ -92,10 +104,10 @@ class Poisson(Loss):
             )
         return y, None
 
-    def __call__(self, xp, Z, T, c):
+    def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
         P = xp.exp(Z)
         constant = T * xp.log(xp.where(T > 0.0, T, 1.0)) - T
         return xp.vecdot(c, xp.sum(P - T * Z + constant, axis=1)), c[:, None] * (P - T)
 
-    def labels(self, xp, Z):
+    def labels(self, xp: Namespace, Z: Array) -> Array:
         return super().labels(xp, xp.exp(Z))

@@ -1,7 +1,6 @@
 """The network: a chain of layers with a loss, and everything a user calls on it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -96,8 +95,9 @@ class Network:
         self._seed = checks.integer("seed", seed, 0)
         with backend.current():
             self._chain = Chain(tuple(_check_layers(layers)), input_shape, backend, dtype)
-            self._loss = loss_from(loss).bind(backend, self.output_shape[0], self.chain.array_dtype)
-            self.bound_loss = kernels.fused(backend, self.loss)
+            self._loss = loss_from(loss)
+            bound = self.loss.bind(backend, self.output_shape[0], self.chain.array_dtype)
+            self.bound_loss = kernels.fused(backend, bound)
             self.chain.initialize(mechanet.backend.generator(self.seed))
 
     # Arrays of any library in, checked; results where the input lives.
@@ -202,7 +202,7 @@ class Network:
     def __reduce__(self) -> tuple[Any, ...]:
         # For pickle and copy: the numbers travel by the host, and the views are made anew.
         options = (
-            self.chain.specification, self.input_shape, replace(self.loss), self.dtype, self.backend, self.seed,
+            self.chain.specification, self.input_shape, self.loss, self.dtype, self.backend, self.seed,
         )  # fmt: skip
         return _rebuild, (type(self), options, self.backend.to_host(self.chain.learned))
 

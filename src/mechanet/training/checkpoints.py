@@ -87,11 +87,14 @@ class Checkpoints:
     Raises
     ------
     ValueError
-        If `every` or `keep` is not such a value, or a new training finds another's states.
+        If `every` or `keep` is not such a value, a new training finds another's states, or a class of your own
+        is not registered.
     """
 
     def __init__(self, training: Training, directory, every: str = "5m", keep: int = 3,
                  notify: Callable[[str], None] = say):  # fmt: skip
+        for part in (training.network, training.optimizer, training.schedule):
+            part.config()  # what could not be written is refused now, not hours later
         self.training = training
         self.count, self.unit = check_every(every)
         self.states = storage.States(directory, keep)

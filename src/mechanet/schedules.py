@@ -89,6 +89,8 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         checks.real("fraction", self.fraction, 0.0, 1.0, open_low=True, open_high=True)
         checks.real("start", self.start, 0.0, 1.0)
+        if not isinstance(self.then, Schedule):
+            raise TypeError(f"then expects a schedule such as Cosine(). Received: then={self.then!r}.")
 
     def __call__(self, progress: float) -> float:
         if progress < self.fraction:

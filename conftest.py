@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import signal
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    # Under nohup SIGINT is ignored, here and in all that a test starts: who sends it would wait for good.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--emulate-cuda"):
         import cpucuda
 

@@ -1,7 +1,10 @@
-"""The places that the same tests run in: array namespaces and devices, as one fixture."""
+"""The places that the same tests run in, as one fixture; and a GPU, where there is none."""
 
+import ctypes
+import functools
 import importlib
 import os
+import signal
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +12,7 @@ from typing import Any
 for _name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+import cpucuda  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
@@ -67,25 +71,17 @@ def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run the long jobs too")
     parser.addoption(
         "--emulate-cuda", action="store_true",
-        help="run the tests that need a GPU, and only those, on real CuPy executed on the CPU (tests/cpucuda)",
+        help="emulate CUDA (tests/cpucuda) beside a driver too, and fail where that is not possible",
     )  # fmt: skip
 
 
-def pytest_configure(config):
-    if config.getoption("--emulate-cuda"):
-        import cpucuda
-
-        reason = cpucuda.unavailable()
-        if reason:
-            raise pytest.UsageError(f"--emulate-cuda: {reason}")
-        cpucuda.install(address_sanitizer="CPUCUDA_ASAN" in os.environ)
+def pytest_configure():
+    # Under nohup SIGINT is ignored, here and in all that a test starts: who sends it would wait for good.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("--emulate-cuda"):
-        others = [item for item in items if not item.get_closest_marker("gpu")]
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item.get_closest_marker("gpu")]
     if not config.getoption("--slow"):
         skip = pytest.mark.skip(reason="a long job: run with --slow")
         for item in items:
@@ -93,8 +89,39 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(skip)
 
 
+# --- a GPU, where there is none: real CuPy executed on the CPU (tests/cpucuda) -----------------------------------
+
+
+def pytest_collection_finish(session):
+    """Where a test needs a GPU, emulate one before any test can import CuPy."""
+    asked = session.config.getoption("--emulate-cuda")
+    if (asked or any(item.get_closest_marker("gpu") for item in session.items)) and _emulates(session.config):
+        cpucuda.install(address_sanitizer="CPUCUDA_ASAN" in os.environ)
+
+
+@functools.cache
+def _emulates(config) -> bool:
+    """Whether this run emulates CUDA: it is asked to, or there is no driver, and everything it takes is there."""
+    reason = cpucuda.unavailable()
+    if config.getoption("--emulate-cuda"):
+        if reason:
+            raise pytest.UsageError(f"--emulate-cuda: {reason}")
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return reason is None and not config.getoption("--require-gpu")
+    return False
+
+
 def pytest_runtest_setup(item):
-    if item.get_closest_marker("gpu"):
+    needs_gpu = item.get_closest_marker("gpu") is not None
+    if cpucuda.installed():
+        import mechanet.backend.cuda
+
+        cpucuda.show(needs_gpu)  # every other test finds what it finds on a machine without a GPU
+        mechanet.backend.cuda.backend.cache_clear()
+    if needs_gpu:
         _require_gpu(item.config)
 
 
@@ -104,9 +131,18 @@ def _require_gpu(config):
     try:
         mechanet.backend.resolve("cuda")
     except mechanet.backend.DeviceError as error:
-        if config.getoption("--require-gpu") or config.getoption("--emulate-cuda"):
+        if config.getoption("--require-gpu") or _emulates(config):
             pytest.fail(f"a GPU was asked for: {error}")
-        pytest.skip(f"needs a CUDA GPU: {error}")
+        emulated = cpucuda.unavailable() or "run with --emulate-cuda"
+        pytest.skip(f"needs a CUDA GPU: {error} Or an emulated one: {emulated}.")
+
+
+@pytest.fixture
+def emulator():
+    """The emulated driver, which counts what happens on its devices; a real one does not."""
+    if not cpucuda.installed():
+        pytest.skip("needs the emulated driver: run with --emulate-cuda")
+    return cpucuda
 
 
 @pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.gpu] if name == "cuda" else []) for name in PLACES])

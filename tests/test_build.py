@@ -52,6 +52,12 @@ def project(tmp_path, hook):
     return tmp_path
 
 
+@pytest.fixture
+def quick(hook, monkeypatch):
+    """Where it matters when the loops are built and not how: the compiler takes a tenth of the time."""
+    monkeypatch.setattr(hook, "FLAGS", ["-O0", "-fPIC", "-shared"])
+
+
 def build(hook, project, target="wheel"):
     loops, data = hook.Loops(project, target), {"artifacts": [], "pure_python": True}
     loops.initialize("standard", data)
@@ -83,7 +89,7 @@ def test_a_compiler_whose_loops_would_be_slower_than_numpy_makes_none(hook, proj
 
 
 @needs_compiler
-def test_loops_of_another_text_are_neither_kept_nor_loaded(hook, project, monkeypatch):
+def test_loops_of_another_text_are_neither_kept_nor_loaded(hook, project, monkeypatch, quick):
     """After a change of the source, until it is built again, NumPy does everything."""
     (project / hook.SOURCE.with_name("cpu_loops_00000000_float32.so")).write_text("old")
     first, _ = build(hook, project)[0]["artifacts"]
@@ -108,7 +114,7 @@ def test_without_a_compiler_the_package_is_built_all_the_same(hook, project, com
     assert compiler in warning
 
 
-def test_libraries_that_lack_a_loop_or_are_none_are_not_loaded(hook, project):
+def test_libraries_that_lack_a_loop_or_are_none_are_not_loaded(hook, project, quick):
     """Whatever a compiler made of it: the import of mechanet goes on, with NumPy alone."""
     shutil.copytree(ROOT / "src", project / "src", ignore=shutil.ignore_patterns("*.so", "__pycache__"), dirs_exist_ok=True)
     code = "from mechanet.backend import cpu_loops; import mechanet as mn; print(mn.devices()[0].description)"

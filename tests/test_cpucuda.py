@@ -1,13 +1,14 @@
-"""The emulator itself: each test runs a script in a process of its own, on real CuPy."""
+"""The emulator itself, on real CuPy; what ends a process, or is chosen as it starts, has a process of its own."""
 
 import importlib.metadata
 import os
 import subprocess
 import sys
-import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cpucuda
+import numpy as np
 import pytest
 
 TESTS = Path(__file__).parent
@@ -15,164 +16,164 @@ here = cpucuda.unavailable()
 emulated = pytest.mark.skipif(here is not None, reason=here or "")
 
 
-def run(script, install="", **environment):
-    """The finished process of `script`, with CuPy emulated before it."""
-    head = f"import cpucuda; cpucuda.install({install})\nimport cupy as cp, numpy as np\n"
+@pytest.fixture
+def cp(emulator):
+    return pytest.importorskip("cupy")
+
+
+def kernel(cp, signature, body):
+    """A kernel of one's own, called with grid, block and arguments."""
+    name = signature.partition("(")[0]
+    return cp.RawKernel(f'extern "C" __global__ void {signature} {{ {body} }}', name)
+
+
+def run(script, install="", before="", **environment):
+    """The finished process of `script`, with CuPy emulated before it, and with what this file defines."""
+    head = f"import cpucuda; {before}\nfrom test_cpucuda import *\ncpucuda.install({install})\nimport cupy as cp\n"
     path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
     return subprocess.run(
-        [sys.executable, "-c", head + textwrap.dedent(script)],
-        env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", **environment},
+        [sys.executable, "-c", head + script],
+        env={**os.environ, "PYTHONPATH": path, **environment},
         capture_output=True,
         text=True,
         timeout=300,
     )
 
 
-def output(script, install="", **environment):
-    done = run(script, install, **environment)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+OPERATIONS = {
+    "product": lambda m, x: x @ m.ones((5, 3), "f4"),
+    "product of the transposed": lambda m, x: x.T @ x,
+    "products in a stack": lambda m, x: m.stack([x, x]) @ x.T,
+    "reduction": lambda m, x: m.sum(x, axis=0),
+    "views and a broadcast": lambda m, x: x[::2, 1:] + x[:1, :-1],
+    "promotion": lambda m, x: x + np.float64(1),
+    "greatest": lambda m, x: m.argmax(x, axis=1),
+    "rows": lambda m, x: m.take(x, m.asarray([6, 0, 6]), axis=0),
+    "sorting": lambda m, x: m.sort(x, axis=1),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_basic_operations_agree_with_numpy(cp, name):
+    a = np.random.default_rng(0).normal(size=(7, 5)).astype("f4")
+    got, want = OPERATIONS[name](cp, cp.asarray(a)).get(), OPERATIONS[name](np, a)
+    assert (got.dtype, got.shape) == (want.dtype, want.shape)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def multiply(cp):
+    rng = np.random.default_rng(1)
+    for dtype, tolerance in (("f4", 1e-4), ("f8", 1e-12)):
+        a, b = rng.normal(size=(31, 33)).astype(dtype), rng.normal(size=(33, 17)).astype(dtype)
+        want = np.einsum("ij,jk->ik", a.astype("f8"), b.astype("f8"))
+        for x, y in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
+            np.testing.assert_allclose((cp.asarray(x) @ cp.asarray(y)).get(), want, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.gpu
+def test_products_by_scipys_blas_agree_with_float64_sums(cp):
+    multiply(cp)
 
 
 @emulated
-def test_the_basic_operations_agree_with_numpy():
-    # a matrix product (both layouts), a reduction, a view, a broadcast, promotion, an index
-    assert output("""
-        a = np.random.default_rng(0).normal(size=(7, 5)).astype("f4")
-        for f in (lambda m, x: x @ m.ones((5, 3), "f4"), lambda m, x: x.T @ x, lambda m, x: m.sum(x, axis=0),
-                  lambda m, x: x[::2, 1:] + x[:1, :-1], lambda m, x: x + np.float64(1),
-                  lambda m, x: m.argmax(x, axis=1),
-                  lambda m, x: m.take(x, m.asarray([6, 0, 6]), axis=0), lambda m, x: m.sort(x, axis=1),
-                  lambda m, x: m.stack([x, x]) @ x.T):
-            got, want = f(cp, cp.asarray(a)).get(), f(np, a)
-            assert got.dtype == want.dtype and got.shape == want.shape, f
-            np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
-        print("equal")
-        """) == ["equal"]
+def test_products_in_a_plain_loop_agree_with_float64_sums():
+    without_scipy = "import cpucuda.libraries; cpucuda.libraries.give_blas = lambda cublas: None"
+    done = run("multiply(cp); print('equal')", before=without_scipy)
+    assert done.stdout == "equal\n", done.stderr
 
 
-@emulated
-@pytest.mark.parametrize("real", [True, False], ids=["scipy's BLAS", "plain loop"])
-def test_products_in_float32_and_float64_agree_with_float64_sums(real):
-    without = "" if real else "import cpucuda.libraries as l; l.give_blas = lambda cublas: None"
-    script = """
-        rng = np.random.default_rng(1)
-        for dtype, tolerance in (("f4", 1e-4), ("f8", 1e-12)):
-            a, b = rng.normal(size=(31, 33)).astype(dtype), rng.normal(size=(33, 17)).astype(dtype)
-            want = np.einsum("ij,jk->ik", a.astype("f8"), b.astype("f8"))
-            for x, y in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
-                got = (cp.asarray(x) @ cp.asarray(y)).get()
-                np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance)
-        print("equal")
-        """
-    head = f"import cpucuda; {without}; cpucuda.install(); import cupy as cp, numpy as np\n"
-    if real:
-        assert output(script) == ["equal"]
-    else:
-        done = subprocess.run(
-            [sys.executable, "-c", head + textwrap.dedent(script)],
-            env={**os.environ, "PYTHONPATH": str(TESTS)}, capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-        assert done.stdout.split() == ["equal"], done.stderr
-
-
-REVERSE = """
-    k = cp.RawKernel(r'''extern "C" __global__ void reverse(float* x) {
+def reverse(cp, barrier):
+    """Whether 64 numbers come out in reverse, each written by one thread and read by another."""
+    x = cp.arange(64, dtype="f4")
+    kernel(cp, "reverse(float* x)", f"""
         __shared__ float t[64];
         int i = threadIdx.x;
         t[i] = x[i];
-        BARRIER
+        {barrier}
         x[i] = t[63 - i];
-    }''', "reverse")
-    x = cp.arange(64, dtype="f4")
-    k((1,), (64,), (x,))
-    print(int((x.get() == np.arange(64)[::-1]).sum()))
-"""
+    """)((1,), (64,), (x,))  # fmt: skip
+    return bool((x.get() == np.arange(64)[::-1]).all())
 
 
-@emulated
-def test_a_barrier_is_waited_at():
-    assert output(REVERSE.replace("BARRIER", "__syncthreads();")) == ["64"]
-
-
-@emulated
-def test_a_missing_barrier_changes_values():
-    assert output(REVERSE.replace("BARRIER", "")) != ["64"]
+@pytest.mark.gpu
+def test_a_barrier_is_waited_at_and_a_missing_one_changes_values(cp):
+    assert reverse(cp, "__syncthreads();")
+    assert not reverse(cp, "")
 
 
 @emulated
 def test_a_barrier_that_not_all_threads_reach_ends_the_process():
-    done = run(REVERSE.replace("BARRIER", "if (i < 40) __syncthreads(); else __syncwarp(); __syncthreads();"))
+    done = run("reverse(cp, 'if (i < 40) __syncthreads(); else __syncwarp(); __syncthreads();')")
     assert done.returncode != 0
     assert "barrier deadlock" in done.stderr
 
 
-@emulated
-def test_shuffles_exchange_within_a_warp():
+@pytest.mark.gpu
+def test_shuffles_exchange_within_a_warp(cp):
     # Butterfly sum over 32 lanes of 0..63: 0+...+31 = 496 in the first warp, 32+...+63 = 1520 in the second;
     # then the first lane of a warp to all, and each lane's upper neighbour (the last keeps its own).
-    assert output("""
-        k = cp.RawKernel(r'''extern "C" __global__ void sums(const float* x, float* y) {
-            float v = x[threadIdx.x], s = v;
-            for (int m = 16; m; m >>= 1) s += __shfl_xor_sync(0xffffffff, s, m);
-            y[threadIdx.x] = s;
-            y[threadIdx.x + 64] = __shfl_sync(0xffffffff, v, 0);
-            y[threadIdx.x + 128] = __shfl_down_sync(0xffffffff, v, 1);
-        }''', "sums")
-        x, y = cp.arange(64, dtype="f4"), cp.zeros(192, "f4")
-        k((1,), (64,), (x, y))
-        y = y.get()
-        assert set(y[:32]) == {496.0} and set(y[32:64]) == {1520.0}
-        assert set(y[64:96]) == {0.0} and set(y[96:128]) == {32.0}
-        assert list(y[128:160]) == [*range(1, 32), 31] and y[191] == 63
-        print("exchanged")
-        """) == ["exchanged"]
+    sums = kernel(cp, "sums(const float* x, float* y)", """
+        float v = x[threadIdx.x], s = v;
+        for (int m = 16; m; m >>= 1) s += __shfl_xor_sync(0xffffffff, s, m);
+        y[threadIdx.x] = s;
+        y[threadIdx.x + 64] = __shfl_sync(0xffffffff, v, 0);
+        y[threadIdx.x + 128] = __shfl_down_sync(0xffffffff, v, 1);
+    """)  # fmt: skip
+    x, y = cp.arange(64, dtype="f4"), cp.zeros(192, "f4")
+    sums((1,), (64,), (x, y))
+    y = y.get()
+    assert set(y[:32]) == {496.0}
+    assert set(y[32:64]) == {1520.0}
+    assert set(y[64:96]) == {0.0}
+    assert set(y[96:128]) == {32.0}
+    assert list(y[128:160]) == [*range(1, 32), 31]
+    assert y[191] == 63
 
 
-@emulated
-@pytest.mark.parametrize("reverse", [False, True])
-def test_atomics_add_every_thread_of_every_block(reverse):
-    # 5 blocks of 100 threads each add 1 to the sum, their number to the total, and take part in the maximum.
-    assert output(
-        """
-        k = cp.RawKernel(r'''extern "C" __global__ void add(int* y) {
-            int i = blockIdx.x * blockDim.x + threadIdx.x;
-            atomicAdd(&y[0], 1); atomicAdd(&y[1], i); atomicMax(&y[2], i); atomicExch(&y[3], i);
-        }''', "add")
-        y = cp.zeros(4, "i4")
-        k((5,), (100,), (y,))
-        print(*y.tolist())
-        """,
-        **({"CPUCUDA_REVERSE": "1"} if reverse else {}),
-    ) == ["500", str(sum(range(500))), "499", "0" if reverse else "499"]
-
-
-@emulated
-def test_dynamic_shared_memory_has_the_size_of_the_launch():
-    assert output("""
-        k = cp.RawKernel(r'''extern "C" __global__ void mirror(double* x, int n) {
-            extern __shared__ double t[];
-            t[threadIdx.x] = x[threadIdx.x]; __syncthreads(); x[threadIdx.x] = t[n - 1 - threadIdx.x];
-        }''', "mirror")
-        x = cp.arange(33.0)
-        k((1,), (33,), (x, 33), shared_mem=33 * 8)
-        print(int((x.get() == np.arange(33)[::-1]).sum()))
-        """) == ["33"]
-
-
-ADD_ONE = """
-    k = cp.RawKernel(r'''extern "C" __global__ void add_one(const float* x, float* y, int n) {
+def add_up(cp):
+    y = cp.zeros(4, "i4")
+    kernel(cp, "add(int* y)", """
         int i = blockIdx.x * blockDim.x + threadIdx.x;
-        if (i COMPARED n) y[i] = x[i] + 1;
-    }''', "add_one")
+        atomicAdd(&y[0], 1); atomicAdd(&y[1], i); atomicMax(&y[2], i); atomicExch(&y[3], i);
+    """)((5,), (100,), (y,))  # fmt: skip
+    return y.tolist()
+
+
+@pytest.mark.gpu
+def test_atomics_add_every_thread_of_every_block(cp):
+    # 5 blocks of 100 threads each add 1 to the sum, their number to the total, and take part in the maximum.
+    assert add_up(cp) == [500, sum(range(500)), 499, 499]
+
+
+@emulated
+def test_blocks_and_threads_run_backwards_on_demand():
+    done = run("print(add_up(cp))", CPUCUDA_REVERSE="1")
+    assert done.stdout == f"{[500, sum(range(500)), 499, 0]}\n", done.stderr
+
+
+@pytest.mark.gpu
+def test_dynamic_shared_memory_has_the_size_of_the_launch(cp):
+    mirror = kernel(cp, "mirror(double* x, int n)", """
+        extern __shared__ double t[];
+        t[threadIdx.x] = x[threadIdx.x]; __syncthreads(); x[threadIdx.x] = t[n - 1 - threadIdx.x];
+    """)  # fmt: skip
+    x = cp.arange(33.0)
+    mirror((1,), (33,), (x, 33), shared_mem=33 * 8)
+    assert x.tolist() == list(range(33))[::-1]
+
+
+def add_one(cp, compared):
     x = cp.arange(33, dtype="f4")
     y = cp.empty_like(x)
-    k((2,), (32,), (x, y, 33))
-    print(y.get().sum())
-"""
+    kernel(cp, "add_one(const float* x, float* y, int n)", f"""
+        int i = blockIdx.x * blockDim.x + threadIdx.x;
+        if (i {compared} n) y[i] = x[i] + 1;
+    """)((2,), (32,), (x, y, 33))  # fmt: skip
+    return float(y.get().sum())
 
 
-def address_sanitizer(script):
+def with_address_sanitizer(script):
     library = subprocess.check_output(["g++", "-print-file-name=libasan.so"], text=True)
     preload = {"LD_PRELOAD": library.strip(), "ASAN_OPTIONS": "detect_leaks=0"}
     return run(script, "address_sanitizer=True", **preload)
@@ -180,7 +181,7 @@ def address_sanitizer(script):
 
 @emulated
 def test_address_sanitizer_names_the_kernel_that_reads_out_of_bounds():
-    done = address_sanitizer(ADD_ONE.replace("COMPARED", "<="))
+    done = with_address_sanitizer("add_one(cp, '<=')")
     assert done.returncode != 0
     assert "heap-buffer-overflow" in done.stderr
     assert "in add_one" in done.stderr
@@ -189,98 +190,92 @@ def test_address_sanitizer_names_the_kernel_that_reads_out_of_bounds():
 
 @emulated
 def test_address_sanitizer_passes_a_right_kernel():
-    done = address_sanitizer(ADD_ONE.replace("COMPARED", "<"))
-    assert done.stdout.split() == ["561.0"], done.stderr  # 1 + ... + 33
+    done = with_address_sanitizer("print(add_one(cp, '<'))")
+    assert done.stdout == "561.0\n", done.stderr  # 1 + ... + 33
 
 
-@emulated
-def test_uninitialised_memory_shows_as_nan():
-    assert output("print(np.isnan(cp.empty(9, 'f4').get()).sum(), cp.empty(99, 'i8').get().max())") == [
-        "9",
-        "-1",
-    ]
+@pytest.mark.gpu
+def test_uninitialised_memory_shows_as_nan(cp):
+    with cp.cuda.using_allocator(cp.cuda.MemoryPool().malloc):  # which has nothing to give out a second time
+        assert np.isnan(cp.empty(9, "f4").get()).all()
+        assert (cp.empty(99, "i8").get() == -1).all()
 
 
-@emulated
-def test_everything_is_counted():
-    names = ["launch", "gemm", "h2d", "d2h", "sync"]
-    counted = output(f"""
-        x = cp.asarray(np.ones((4, 4), "f4")); y = x + x; y @ x
-        cpucuda.reset(log=True)
-        z = (x + x) @ x
-        float(z[0, 0]); cp.asarray(np.ones(3))
-        print(*(cpucuda.counts()[n] for n in {names}))
-        print(*(line for line in cpucuda.log() if "!" not in line))
-        """)
-    assert counted[:5] == ["1", "1", "1", "1", "1"]
-    assert "add" in counted[5]
-    assert counted[6:] == ["GemmEx[NN", "m=4", "n=4", "k=4]"]
+@pytest.mark.gpu
+def test_everything_is_counted(cp, emulator):
+    x = cp.asarray(np.ones((4, 4), "f4"))
+    (x + x) @ x
+    emulator.reset(log=True)
+    z = (x + x) @ x
+    float(z[0, 0])
+    cp.asarray(np.ones(3))
+    counts = emulator.counts()
+    assert {name: counts[name] for name in ("launch", "gemm", "h2d", "d2h", "sync")} == {
+        "launch": 1, "gemm": 1, "h2d": 1, "d2h": 1, "sync": 1,
+    }  # fmt: skip
+    launch, product = (line for line in emulator.log() if "!" not in line)
+    assert "add" in launch
+    assert product == "GemmEx[NN m=4 n=4 k=4]"
 
 
-@emulated
-def test_there_are_two_devices_that_do_not_mix():
-    assert output("""
-        count = cp.cuda.runtime.getDeviceCount()
-        with cp.cuda.Device(1):
-            x = cp.ones(3)
-            inside = cp.cuda.runtime.getDevice()
-        print(count, inside, cp.cuda.runtime.getDevice(), x.device.id)
-        try:
-            x + 1
-        except ValueError as error:
-            print("refused" if "different from the current device" in str(error) else error)
-        try:
-            cp.cuda.Device(2).use()
-        except cp.cuda.runtime.CUDARuntimeError as error:
-            print(str(error).split(":")[0])
-        """) == ["2", "1", "0", "1", "refused", "cudaErrorInvalidDevice"]
+@pytest.mark.gpu
+def test_there_are_two_devices_that_do_not_mix(cp):
+    assert cp.cuda.runtime.getDeviceCount() == 2
+    with cp.cuda.Device(1):
+        x = cp.ones(3)
+        assert cp.cuda.runtime.getDevice() == 1
+    assert cp.cuda.runtime.getDevice() == 0
+    assert x.device.id == 1
+    with pytest.raises(ValueError, match="different from the current device"):
+        x + 1
+    with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="^cudaErrorInvalidDevice"):
+        cp.cuda.Device(2).use()
 
 
-@emulated
-def test_what_is_not_emulated_raises():
-    assert output("""
-        x = cp.eye(3)
-        kernel = lambda body: cp.RawKernel('extern "C" __global__ void f() {' + body + "}", "f")
-        calls = (lambda: cp.random.default_rng(0), lambda: cp.fft.fft(x), lambda: cp.linalg.solve(x, x),
-                 lambda: x.astype("c8") @ x.astype("c8"), lambda: cp.lexsort(x),
-                 lambda: cp.cuda.cub.device_scan(),
-                 lambda: kernel("__nanosleep(1);")((1,), (1,), ()),  # an intrinsic that is not there
-                 lambda: kernel("")((1,), (2048,), ()),  # more threads than a block has
-                 lambda: cp.cuda.runtime.mallocManaged(8))
-        for call in calls:
-            try:
-                call()
-            except Exception as error:
-                print(type(error).__name__)
-            else:
-                print("nothing raised", call)
-        """) == [
-        "NotImplementedError", "ImportError", "ImportError", "CUBLASError", "NotImplementedError",
-        "NotImplementedError", "RuntimeError", "CUDADriverError", "CUDARuntimeError",
-    ]  # fmt: skip
+NOT_EMULATED = {
+    "random.Generator": ("NotImplementedError", lambda cp: cp.random.default_rng(0)),
+    "cuFFT": ("ImportError", lambda cp: cp.fft.fft(cp.eye(3))),
+    "cuSOLVER": ("ImportError", lambda cp: cp.linalg.solve(cp.eye(3), cp.eye(3))),
+    "a complex product": ("CUBLASError", lambda cp: cp.eye(3).astype("c8") @ cp.eye(3).astype("c8")),
+    "lexsort": ("NotImplementedError", lambda cp: cp.lexsort(cp.eye(3))),
+    "CUB": ("NotImplementedError", lambda cp: cp.cuda.cub.device_scan()),
+    "an intrinsic that is not there": ("RuntimeError", lambda cp: kernel(cp, "f()", "__nanosleep(1);")((1,), (1,), ())),
+    "more threads than a block has": ("CUDADriverError", lambda cp: kernel(cp, "f()", "")((1,), (2048,), ())),
+    "managed memory": ("CUDARuntimeError", lambda cp: cp.cuda.runtime.mallocManaged(8)),
+}
 
 
-@emulated
-def test_every_generated_source_can_be_seen():
-    assert output("""
-        seen = []
-        cpucuda.on_source.append(lambda source, options, names: seen.append((names, "__global__" in source)))
-        cp.ones(3) * 2
-        print(*seen[-1][0], seen[-1][1])
-        """) == ["cupy_multiply__float64_float_float64", "True"]
+@pytest.mark.gpu
+@pytest.mark.parametrize("what", NOT_EMULATED)
+def test_what_is_not_emulated_raises(cp, what):
+    error, call = NOT_EMULATED[what]
+    with pytest.raises(Exception) as caught:
+        call(cp)
+    assert caught.typename == error
 
 
-@emulated
-def test_threads_of_the_host_may_launch_at_once():
-    assert output("""
-        from concurrent.futures import ThreadPoolExecutor
-        a = np.random.default_rng(0).normal(size=(50, 40))
-        want = (a * 2).sum(axis=0)
-        def work(_):
-            x = cp.asarray(a)
-            return all(np.allclose((x * 2).sum(axis=0).get(), want) for _ in range(30))
-        print(all(ThreadPoolExecutor(4).map(work, range(8))))
-        """) == ["True"]
+@pytest.mark.gpu
+def test_every_generated_source_can_be_seen(cp, emulator):
+    seen = []
+    emulator.on_source.append(lambda source, options, names: seen.append((names, "__global__" in source)))
+    try:
+        cp.ElementwiseKernel("float64 x", "float64 y", "y = 2 * x", "doubled_for_this_test")(cp.ones(3))
+    finally:
+        emulator.on_source.pop()
+    assert seen[-1] == (["doubled_for_this_test"], True)
+
+
+@pytest.mark.gpu
+def test_threads_of_the_host_may_launch_at_once(cp):
+    a = np.random.default_rng(0).normal(size=(50, 40))
+    want = (a * 2).sum(axis=0)
+
+    def work(_):
+        x = cp.asarray(a)
+        return all(np.allclose((x * 2).sum(axis=0).get(), want) for _ in range(30))
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(work, range(8)))
 
 
 def test_another_version_of_the_wheel_is_refused_by_name(monkeypatch):
@@ -293,11 +288,9 @@ def test_another_version_of_the_wheel_is_refused_by_name(monkeypatch):
         cpucuda.install()
 
 
-@emulated
-def test_it_must_come_first():
-    done = run("import cpucuda; cpucuda.install()")
-    assert done.returncode != 0
-    assert "must come before the first import of cupy" in done.stderr
+def test_it_must_come_first(emulator):
+    with pytest.raises(ImportError, match="must come before the first import of cupy"):
+        emulator.install()
 
 
 def test_a_machine_without_a_compiler_says_so(monkeypatch):

@@ -1,25 +1,17 @@
-"""Every test that takes a device, on real CuPy executed on the CPU: a run of pytest in a process of its own."""
+"""The emulated GPU is there for the tests that need one, and for no other."""
 
-import re
-import subprocess
-import sys
-
-import cpucuda
 import pytest
 
+import mechanet as mn
 
-def test_the_device_tests_pass_on_emulated_cuda(pytestconfig):
-    reason = cpucuda.unavailable()
-    if reason:
-        pytest.skip(reason)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--emulate-cuda", "-q", "-p", "no:cacheprovider"],
-        cwd=pytestconfig.rootpath,
-        capture_output=True,
-        text=True,
-    )
-    print(done.stdout)  # shown by -rP, and where this fails
-    assert done.returncode == 0, done.stderr
-    counted = {what: int(count) for count, what in re.findall(r"(\d+) (passed|skipped)", done.stdout)}
-    assert counted["passed"] > 0
-    assert "skipped" not in counted  # there are two emulated devices, so nothing has a reason to skip
+
+@pytest.mark.gpu
+def test_a_test_that_needs_a_gpu_finds_two(emulator):
+    assert [device.name for device in mn.devices() if device.usable] == ["cpu", "cuda:0", "cuda:1"]
+    assert mn.Network([mn.Dense(2)], input_shape=(3,), device="auto").device == "cuda:0"
+
+
+def test_every_other_test_finds_none(emulator):
+    with pytest.raises(mn.DeviceError, match="the NVIDIA driver is there but shows none"):
+        mn.Network([mn.Dense(2)], input_shape=(3,), device="cuda")
+    assert mn.Network([mn.Dense(2)], input_shape=(3,), device="auto").device == "cpu"

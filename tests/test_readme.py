@@ -20,7 +20,7 @@ def test_every_file_has_its_line():
 
 def test_each_command_sets_itself_up_and_ci_runs_the_tests_by_it():
     commands = re.findall(r"^python3 -m venv \.venv && \.venv/bin/pip install -q .*$", README, re.M)
-    assert [command.rpartition("/")[2] for command in commands] == ["mechanet train", "python -m pytest"]
+    assert [command.rpartition("/")[2] for command in commands] == ["mechanet train", "python -m pytest -n auto"]
     pattern = re.search(r"grep -m 1 -- '(.*)' README\.md", (ROOT / ".ci" / "run").read_text())[1]
     assert [line for line in README.splitlines() if re.search(pattern, line)] == [commands[1]]
 

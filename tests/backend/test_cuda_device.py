@@ -1,7 +1,6 @@
 """The whole library on a CUDA device: what comes in and goes out, which device is current, what fits."""
 
 import copy
-import sys
 
 import numpy as np
 import pytest
@@ -41,11 +40,8 @@ class Foreign:
 
 
 @pytest.fixture
-def host_trips(monkeypatch):
+def host_trips(emulator):
     """Copies over the host since, by the emulated driver."""
-    emulator = sys.modules.get("cpucuda")
-    if emulator is None:
-        pytest.skip("copies are counted by the emulated driver: run with --emulate-cuda")
 
     def count():
         counts = emulator.counts()

@@ -11,7 +11,7 @@ import sys
 
 WHEEL, VERSION = "cupy-cuda13x", "14.2.0"
 
-__all__ = ["VERSION", "WHEEL", "counts", "install", "log", "on_source", "reset", "unavailable"]
+__all__ = ["VERSION", "WHEEL", "counts", "install", "installed", "log", "on_source", "reset", "show", "unavailable"]
 
 #: Functions f(source, options, names) that see every CUDA source CuPy generates, compiled before or not.
 on_source: list = []
@@ -61,6 +61,18 @@ def install(devices: int = 2, address_sanitizer: bool = False) -> None:
     from cpucuda import runtime
 
     runtime.install(devices, address_sanitizer)
+
+
+def installed() -> bool:
+    """Whether this process has emulated devices."""
+    return "cpucuda.runtime" in sys.modules
+
+
+def show(shown: bool) -> None:
+    """Whether CuPy finds the devices, from now on; while it does not, it is told that there is no device."""
+    from cpucuda import runtime
+
+    runtime.show(shown)
 
 
 def counts() -> dict[str, int]:

@@ -37,6 +37,7 @@ API void emu_count(int what, const char* line) {
 // ---- devices and errors
 
 static int device_count = 1;
+static bool shown = true;
 static thread_local int current_device = 0;
 static bool exact_allocations = false;  // no rounding, so that AddressSanitizer sees the true end
 static PyObject* runtime_error = nullptr;
@@ -54,7 +55,8 @@ static PyObject* fail(long status) {  // raises CUDARuntimeError(status)
   Py_DECREF(number);
   return nullptr;
 }
-enum { INVALID_VALUE = 1, MEMORY_ALLOCATION = 2, INVALID_DEVICE = 101 };
+enum { INVALID_VALUE = 1, MEMORY_ALLOCATION = 2, NO_DEVICE = 100, INVALID_DEVICE = 101 };
+API void emu_show(int show) { shown = show; }
 
 // ---- the driver API: modules and launches
 
@@ -118,7 +120,11 @@ API PyObject* rt_check_status(int status, int) { return status ? fail(status) : 
 API PyObject* rt_ensure_context() { return none(); }
 API int rt_version(int) { return 13000; }
 API int rt_major(int) { return 13; }
-API int rt_getDeviceCount(int) { return device_count; }
+API int rt_getDeviceCount(int) {
+  if (shown) return device_count;
+  fail(NO_DEVICE);
+  return -1;
+}
 API int rt_getDevice(int) { return current_device; }
 API PyObject* rt_setDevice(int d, int) {
   if (d < 0 || d >= device_count) return fail(INVALID_DEVICE);

@@ -59,6 +59,10 @@ def reset(log: bool) -> None:
     _cuda.emu_reset(int(log))
 
 
+def show(shown: bool) -> None:
+    _cuda.emu_show(int(shown))
+
+
 def log() -> list[str]:
     return _cuda.emu_log().decode().splitlines()
 

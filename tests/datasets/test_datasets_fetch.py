@@ -149,15 +149,18 @@ def test_interrupted(tiny, cache, server):
         "fetch.load_known(replace(known.MNIST, mirrors=(sys.argv[2],)))\n"
     )
     source = str(Path(fetch.__file__).parents[2])
-    child = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", script, str(cache.parent), tiny("stalled").mirrors[0]],
         env=os.environ | {"PYTHONPATH": source},
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert server.stalled.wait(20)
-    child.send_signal(signal.SIGINT)
-    errors = child.communicate(timeout=20)[1]
+    ) as child:
+        try:
+            assert server.stalled.wait(20)
+            child.send_signal(signal.SIGINT)
+            errors = child.communicate(timeout=20)[1]
+        finally:
+            child.kill()
     assert "KeyboardInterrupt" in errors
     assert names(cache) == []
     server.released.set()

@@ -66,7 +66,7 @@ def test_our_kernels_stay_within_their_arrays_and_depend_on_no_order():
     if cpucuda.unavailable():
         pytest.skip(cpucuda.unavailable())
     library = subprocess.check_output(["g++", "-print-file-name=libasan.so"], text=True).strip()
-    done = run("-m", "pytest", "--emulate-cuda", "-q", "-p", "no:cacheprovider", "tests/kernels/test_kernels_cuda.py",
+    done = run("-m", "pytest", "--emulate-cuda", "-m", "gpu", "-q", "-p", "no:cacheprovider", "tests/kernels/test_kernels_cuda.py",
                LD_PRELOAD=library, ASAN_OPTIONS="detect_leaks=0", CPUCUDA_ASAN="1", CPUCUDA_REVERSE="1")  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -89,7 +89,7 @@ def test_the_library_works_without_the_kernels(tmp_path):
         if path.name not in ("cuda.py", "cuda_source.py"):
             (kernels / path.name).symlink_to(path)
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--emulate-cuda", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
+        [sys.executable, "-m", "pytest", "--emulate-cuda", "-m", "gpu", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path),
          "tests/network/test_network.py", "tests/training/test_training.py", "tests/backend/test_cuda_device.py",
          "tests/kernels/test_kernels_cuda.py"],
         cwd=tmp_path, capture_output=True, text=True,

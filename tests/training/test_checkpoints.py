@@ -178,7 +178,6 @@ def start(tmp_path, pause):
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # not ignored, as under nohup
     )
     assert process.stdout.readline() == "step\n"
     return process

@@ -1,4 +1,4 @@
-"""What the documentation needs of its build: code taken from the source, and the notebook as a page.
+"""What the documentation needs of its build: code taken from the source, and pages from outside of docs/.
 
 A paragraph such as ``[source: activations.relu, layers.dense.Dense.forward]`` is replaced by that code, without
 its docstring, which the page tells better. A name that is not in the source stops the build. ``[activations]`` is
@@ -18,6 +18,7 @@ PACKAGE = ROOT / "src" / "mechanet"
 SOURCE = re.compile(r"^\[source: ([^\]]+)\]$", re.MULTILINE)
 ACTIVATIONS = re.compile(r"^\[activations\]$", re.MULTILINE)
 NOTEBOOK = ROOT / "docs" / "tutorial.ipynb"
+FROM_ROOT = ("CONTRIBUTING.md", "SECURITY.md")  # they stand where a stranger looks
 
 
 def source(name: str) -> tuple[str, str]:
@@ -110,6 +111,9 @@ def _output(output) -> str:
 def on_files(files, config):
     if NOTEBOOK.is_file():
         files.append(File.generated(config, "tutorial.md", content=notebook_page(NOTEBOOK)))
+    for name in FROM_ROOT:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        files.append(File.generated(config, name, content=text.replace("](docs/", "](")))
     return files
 
 

@@ -7,7 +7,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import sysconfig
 import zlib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -19,7 +18,7 @@ from mechanet.backend import cpu_loops
 ROOT = Path(__file__).parent.parent
 
 
-HAS_COMPILER = shutil.which(os.environ.get("CC", "cc").split()[0]) is not None
+HAS_COMPILER = os.name != "nt" and shutil.which(os.environ.get("CC", "cc").split()[0]) is not None
 needs_compiler = pytest.mark.skipif(not HAS_COMPILER, reason="no C compiler")
 
 
@@ -29,6 +28,8 @@ class Interface:
     def __init__(self, root, target="wheel"):
         self.root, self.target_name, self.warnings = str(root), target, []
         self.app = SimpleNamespace(display_warning=self.warnings.append)
+        builder = SimpleNamespace(get_best_matching_tag=lambda: "cp314-cp314-macosx_11_0_arm64")
+        self.build_config = SimpleNamespace(builder=builder)
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_with_a_compiler_the_loops_are_part_of_the_wheel(hook, project):
     data, warnings = build(hook, project)
     assert warnings == []
     assert data["pure_python"] is False
-    assert data["tag"] == f"py3-none-{sysconfig.get_platform().replace('-', '_').replace('.', '_')}"
+    assert data["tag"] == "py3-none-macosx_11_0_arm64"  # of every Python, and of this platform alone
     built = [str(path.relative_to(project)) for path in project.rglob("*.so")]
     assert sorted(data["artifacts"]) == sorted(built)
     assert len(built) == 2
@@ -110,8 +111,7 @@ def test_without_a_compiler_the_package_is_built_all_the_same(hook, project, com
     monkeypatch.setenv("CC", compiler)
     data, (warning,) = build(hook, project)
     assert data == {"artifacts": [], "pure_python": True}
-    assert warning.startswith("mechanet is built without its compiled loops, and slower: ")
-    assert compiler in warning
+    assert warning.startswith(f"mechanet is built without its compiled loops, and slower: {compiler}: ")
 
 
 def test_libraries_that_lack_a_loop_or_are_none_are_not_loaded(hook, project, quick):

@@ -20,7 +20,7 @@ from mechanet.layers import ACTIVATIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *documents.pages(DOCS)]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *documents.pages(DOCS)]
 WORKED = sorted((DOCS / "mechanics").glob("*.md"))
 
 # Optional packages a page's sessions import; without them the page is skipped, and says so.

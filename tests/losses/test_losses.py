@@ -202,7 +202,7 @@ def test_configuration_there_and_back(loss):
         ("cross_entropy", [[0.5, 0.6, 0.0], [1, 0, 0]], ValueError, "sum to 1 (or integer labels). Received: y[0]="),
         ("cross_entropy", [[1.5, -0.5, 0.0], [1, 0, 0]], ValueError, "probabilities that sum to 1"),
         ("cross_entropy", [[1.0, 0.0], [1.0, 0.0]], ValueError, "y of shape (n, 3)"),
-        ("cross_entropy", ["a", "b"], TypeError, "expects real numbers"),
+        ("cross_entropy", ["a", "b"], TypeError, "y expects real numbers. Received: y with dtype=<U1."),
         ("cross_entropy", [[math.nan, 0, 1], [1, 0, 0]], ValueError, "finite numbers in y. Received: y[0, 0]=nan"),
         ("binary_cross_entropy", [[0, 1, 2], [0, 1, 0]], ValueError, "y between 0 and 1. Received: y[0, 2]=2"),
         ("binary_cross_entropy", [0, 1], ValueError, "y of shape (n, 3)"),
@@ -224,6 +224,7 @@ def test_wrong_targets(loss, y, error, text):
         (lambda: mn.CrossEntropy(label_smoothing=1.0), "label_smoothing expects a number in [0, 1). Received"),
         (lambda: mn.Huber(0.0), "delta expects a finite number above 0. Received: delta=0.0"),
         (lambda: mn.Network([mn.Dense(2)], (2,), "crossentropy"), "Did you mean 'cross_entropy'?"),
+        (lambda: mn.Network([mn.Dense(2)], (2,), "x"), "loss expects one of binary_cross_entropy, "),
     ],
 )
 def test_wrong_options(make, text):
@@ -307,3 +308,50 @@ def test_each_row_is_held_against_its_own_maximum():
     value, dZ = mn.CrossEntropy()(np, Z, np.array([[1.0, 0.0], [1.0, 0.0]], "float32"), c)
     assert float(value) == pytest.approx(np.log(2.0), rel=1e-6)
     np.testing.assert_allclose(dZ, [[0.0, 0.0], [-0.5, 0.5]], rtol=1e-6)
+
+
+def test_probabilities_of_rows_far_apart_do_not_touch_each_other():
+    net = mn.Network([mn.Dense(2, bias=False)], (2,), dtype="float64")
+    net.parameters[...] = [1.0, 0.0, 0.0, 1.0]  # Z = X
+    got = net.predict_proba([[1e4, 1e4], [-1e4, -1e4 + np.log(3.0)], [700.0, -700.0]])
+    np.testing.assert_allclose(got, [[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]], rtol=1e-9, atol=1e-300)
+
+
+def test_a_score_of_zero_is_a_no():
+    net = mn.Network([mn.Dense(1, bias=False)], (1,), "binary_cross_entropy")
+    net.parameters[...] = [1.0]
+    labels = net.predict([[0.0], [1e-6], [-1e-6]])
+    assert labels.tolist() == [0, 1, 0]
+    assert labels.dtype == np.int64
+
+
+def test_accuracy_of_rows_of_probabilities_is_that_of_their_largest():
+    net = mn.Network([mn.Dense(3, bias=False)], (3,), dtype="float64")
+    net.parameters[...] = np.eye(3).ravel()  # Z = X
+    x = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    y = [[1.0, 0.0, 0.0], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.0, 0.0, 1.0]]  # the last one is missed
+    assert net.evaluate(x, y)["accuracy"] == 0.75
+
+
+def test_class_weights_of_a_file_may_be_small():
+    loss = loss_from_config({"name": "cross_entropy", "class_weight": [[0, 0.5], [2, 0.0]]})
+    assert loss.class_weight == {0: 0.5, 2: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("plain", "error", "text"),
+    [
+        ({"0": 1}, TypeError, "class_weight expects a list. Received: class_weight={'0': 1}."),
+        ([[-1, 1.0]], ValueError, "label expects an integer of at least 0. Received: label=-1."),
+        (
+            [[0, -0.5]],
+            ValueError,
+            "class_weight expects a finite number of at least 0. Received: class_weight=-0.5.",
+        ),
+        ([["a", 1.0]], TypeError, "label expects an integer. Received: label='a'."),
+    ],
+)
+def test_class_weights_of_a_file_are_checked(plain, error, text):
+    with pytest.raises(error) as caught:
+        loss_from_config({"name": "cross_entropy", "class_weight": plain})
+    assert str(caught.value) == text

@@ -351,20 +351,3 @@ def test_history(rng):
     assert [e.number for e in history[1:]] == [2, 3]
     assert str(history[0]).startswith("epoch 1, loss ")
     assert mn.History.from_list(history.to_list()).to_list() == history.to_list()
-
-
-@pytest.mark.parametrize("batch_size", [None, 1_100], ids=["full batch", "shuffled batches"])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_a_batch_in_blocks_is_the_batch_in_one(batch_size, dropout, rng):
-    """Rows, masks, loss, right decisions and gradient are those of the same step on all its rows at once."""
-    x, y = rng.random((2_300, 6)), rng.integers(0, 3, 2_300)
-    weights = rng.random(2_300)
-    found = []
-    for block_rows in (10_000, 300):
-        net = mn.Network([mn.Dense(7), mn.Tanh(), mn.Dropout(dropout), mn.Dense(3)], (6,), dtype="float64", seed=3)
-        net.block_rows = block_rows
-        training = mn.Training(net, x, y, optimizer=mn.SGD(0.5), batch_size=batch_size, sample_weight=weights, seed=4)
-        found.append([(epoch.loss, epoch.accuracy) for epoch in training.epochs(3)])
-        found[-1].append(net.parameters)
-    for one, blocks in zip(*found, strict=True):
-        np.testing.assert_allclose(one, blocks, rtol=1e-12, atol=1e-15)

@@ -136,6 +136,28 @@ def test_a_confident_right_answer_costs_nothing_and_a_wrong_one_its_margin(place
     assert evaluate(place, "binary_cross_entropy", [[-1e4]], [1], [1.0], "float32")[0] == 1e4
 
 
+def test_label_smoothing_by_hand(place):
+    """ε = 0.2 of two classes: T = (0.9, 0.1). Scores log 9 and 0 are P = (0.9, 0.1), so dZ = 0; L is T's entropy."""
+    for t in ([0], [[1.0, 0.0]]):
+        value, dZ = evaluate(place, mn.CrossEntropy(label_smoothing=0.2), [[math.log(9.0), 0.0]], t, [1.0])
+        assert value == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1), rel=1e-14)
+        np.testing.assert_allclose(dZ, [[0.0, 0.0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("t", [[2, 0], [[0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]], ids=["labels", "probabilities"])
+def test_label_smoothing_mixes_in_a_share_of_every_class(place, t):
+    """T ← (1 - ε) T + ε / k, then the textbook: L = -Σ T log P, dZ = P - T, one number at a time."""
+    ε, k = 0.3, 3
+    rows = [[float(label == j) for j in range(k)] for label in t] if isinstance(t[0], int) else t
+    smooth = [[(1 - ε) * v + ε / k for v in row] for row in rows]
+    p = [softmax_row(row) for row in Z]
+    losses = [-sum(y * math.log(q) for q, y in zip(a, b, strict=True)) for a, b in zip(p, smooth, strict=True)]
+    value, dZ = evaluate(place, mn.CrossEntropy(label_smoothing=ε), Z, t, [0.75, 0.25])
+    assert value == pytest.approx(0.75 * losses[0] + 0.25 * losses[1], rel=1e-13)
+    expected = [[c * (q - y) for q, y in zip(a, b, strict=True)] for c, a, b in zip([0.75, 0.25], p, smooth, strict=True)]
+    np.testing.assert_allclose(dZ, expected, rtol=1e-12)
+
+
 def test_label_smoothing_is_pytorchs(place, rng):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     z, y = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
@@ -165,6 +187,17 @@ def test_agrees_with_pytorch(name, other):
     value, dZ = loss(np, np.array(Z), TARGETS[name], np.array([0.5, 0.5]))
     assert value == pytest.approx(float(expected.detach()), rel=1e-12)
     np.testing.assert_allclose(dZ, scores.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.parametrize("given", [[1.0, 5.0, 0.5], {1: 5.0, 2: 0.5}], ids=["list", "mapping"])
+def test_class_weights_weigh_each_row_by_its_class(given, rng):
+    """Σ w L / Σ w, one row at a time."""
+    x, y, weight = rng.normal(size=(9, 5)), rng.integers(0, 3, 9), [1.0, 5.0, 0.5]
+    net = mn.Network([mn.Dense(3)], (5,), mn.CrossEntropy(class_weight=given), dtype="float64", seed=3)
+    losses = [-math.log(softmax_row(row)[label]) for row, label in zip(net.forward(x).tolist(), y, strict=True)]
+    w = [weight[label] for label in y]
+    expected = sum(a * b for a, b in zip(w, losses, strict=True)) / sum(w)
+    assert net.evaluate(x, y)["loss"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_class_weights_are_pytorchs_weighted_mean(rng):

@@ -183,6 +183,15 @@ def test_arrays_come_out_where_they_went_in(place):
     assert net.predict_proba(x).shape == (4, 3)
 
 
+def test_results_are_on_the_device_that_the_rows_are_on():
+    strict = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed")
+    net = mn.Network([mn.Dense(3)], (2,), device="device1", xp=strict)
+    for device in (strict.Device("CPU_DEVICE"), strict.Device("device1"), strict.Device("device2")):
+        x = strict.ones((4, 2), dtype=strict.float32, device=device)
+        for result in (net.forward(x), net.predict(x), net.predict_proba(x)):
+            assert result.device == device
+
+
 def test_torch_tensors_into_a_numpy_network():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     net = mn.Network([mn.Dense(3)], (2,))
@@ -218,6 +227,24 @@ def test_to_another_place_and_back(place, rng):
     back = there.to("cpu")
     np.testing.assert_array_equal(back.parameters, net.parameters)
     assert back.parameters is not net.parameters
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs"),
+    [(mn.CrossEntropy(0.1, [1.0, 3.0]), 2), (mn.BinaryCrossEntropy({0: 3.0}), 1), (mn.Huber(0.1), 1)],
+    ids=["cross_entropy", "binary_cross_entropy", "huber"],
+)
+def test_a_copy_keeps_every_option(place, loss, outputs, rng):
+    """Of layers and of the loss, which only the next training, or an evaluation, would show."""
+    layers = [mn.Dense(4, "glorot_normal", bias=False), mn.LeakyReLU(0.3), mn.Dropout(0.2), mn.Dense(outputs)]
+    net = mn.Network(layers, (3,), loss, "float64", seed=9)
+    there = net.to(**place.options)
+    x, y = rng.normal(size=(6, 3)), rng.integers(0, 2, 6)
+    plain = mn.Network(layers, (3,), type(loss)(), "float64", seed=9)
+    assert plain.evaluate(x, y)["loss"] != pytest.approx(net.evaluate(x, y)["loss"])
+    for other in (there, there.to("cpu"), copy.copy(there), copy.deepcopy(there), pickle.loads(pickle.dumps(there))):
+        assert other.config() == net.config()
+        assert other.evaluate(x, y) == pytest.approx(net.evaluate(x, y), rel=1e-12)
 
 
 def test_copies_and_pickles_are_whole_networks(rng):

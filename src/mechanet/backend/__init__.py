@@ -106,7 +106,7 @@ def _reduce(backend: Backend) -> tuple:
     """Pickled and copied as what a user would name it by."""
     if isinstance(backend, (NumpyBackend, cuda.CudaBackend)):
         return resolve, (backend.name,)
-    return resolve, (str(backend.device) if backend.device is not None else "cpu", _module_name(backend.xp))
+    return resolve, ("cpu" if backend.device is None else backend.device, _module_name(backend.xp))
 
 
 for _kind in (Backend, OutBackend, NumpyBackend, cuda.CudaBackend):

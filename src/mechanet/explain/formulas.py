@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 
 from mechanet.layers import Dense, Dropout, Flatten, Layer, Reshape, Scale
-from mechanet.optimizers import SGD, Adam, AdamW, Momentum, Optimizer, RMSProp
+from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, Optimizer, RMSProp
 
 TERMS = 3  # of a long sum, written out
 
@@ -72,7 +72,9 @@ def update_formulas(optimizer: Optimizer, clip: float | None) -> list[str]:
     if optimizer.weight_decay:
         lines.append("θ ← θ - α λ θ (weights)" if isinstance(optimizer, AdamW) else "dθ ← dθ + λ θ (weights)")
     if isinstance(optimizer, Adam):
+        hat = isinstance(optimizer, AdamHat)
         lines += ["s ← β₁ s + dθ, m = (1 - β₁) s", "r ← β₂ r + dθ², v = (1 - β₂) r",
+                  "θ ← θ - α √(1 - β₂ᵗ) / (1 - β₁ᵗ) m / (√v + ε)" if hat else
                   "θ ← θ - α (m / (1 - β₁ᵗ)) / (√(v / (1 - β₂ᵗ)) + ε)"]  # fmt: skip
     elif isinstance(optimizer, RMSProp):
         lines += ["v ← ρ v + (1 - ρ) dθ²", "θ ← θ - α dθ / (√v + ε)"]

@@ -78,6 +78,8 @@ def numpy_reads(x: Any) -> bool:
     """Whether NumPy, and what is built on it, can read `x` where it is: not if it is on a GPU."""
     if array_api_compat.is_torch_array(x):
         return x.device.type == "cpu"
+    if array_api_compat.is_array_api_obj(x) and hasattr(xp := array_api_compat.array_namespace(x), "Device"):
+        return array_api_compat.device(x) == xp.Device("CPU_DEVICE")  # array-api-strict's others stand for a GPU
     return not array_api_compat.is_cupy_array(x)
 
 

@@ -87,3 +87,15 @@ def test_gelu_agrees_with_pytorch_in_its_tanh_form(rng):
     np.testing.assert_allclose(ACTIVATIONS["gelu"].pair[0](np, z), expected, rtol=1e-12, atol=1e-14)
     exact = [0.5 * v * (1.0 + math.erf(v / math.sqrt(2.0))) for v in z]
     assert np.abs(ACTIVATIONS["gelu"].pair[0](np, z) - exact).max() < 5e-4  # as its docstring says
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "slope"),
+    [("relu", {}, 0.0), ("leaky_relu", {"slope": 0.25}, 0.25), ("elu", {"alpha": 0.5}, 0.5)],
+)
+def test_the_slope_at_the_kink_is_that_of_its_left_side(place, name, options, slope):
+    """f(0) = 0; for ELU exp(0) = 1, so from the left f' = alpha. From the right it is 1 for all three."""
+    forward, backward = ACTIVATIONS[name].pair
+    Z, dA = place.asarray([0.0], "float64"), place.asarray([3.0], "float64")
+    dZ = backward(place.xp, dA, Z, forward(place.xp, Z, **options), **options)
+    assert place.to_host(dZ).tolist() == [3.0 * slope]

@@ -119,16 +119,6 @@ def test_the_gradient_is_left_as_it_is(rng):
         optimizer.step(np, np.ones(5), gradient, state, 0.1, 1, np.full(5, 0.1))
 
 
-def test_weight_decay_spares_biases():
-    """With a zero gradient, weights shrink by α λ and biases stay (here set to 1)."""
-    net = mn.Network([mn.Dense(1, bias_initializer=mn.initializers.Uniform(1, 1))], (2,), "squared_error")
-    net.parameters[...] = [2.0, 4.0, 1.0]
-    x = np.array([[0.0, 0.0]])
-    for _ in mn.Training(net, x, [[1.0]], optimizer=mn.SGD(0.5, weight_decay=0.1)).epochs(1):
-        pass
-    np.testing.assert_allclose(net.parameters, [2.0 * 0.95, 4.0 * 0.95, 1.0], rtol=1e-6)
-
-
 def test_the_velocity_of_momentum_keeps_the_learning_rate_it_was_made_with():
     """dθ = 1: v = -0.1, θ = -0.1; then at a tenth of α: v = 0.5 (-0.1) - 0.01 = -0.06, θ = -0.16."""
     theta, state = np.zeros(1), {"v": np.zeros(1)}

@@ -437,6 +437,20 @@ def test_the_order_of_the_calls_is_the_durable_one(path, monkeypatch):
     assert calls == ["create", "write", "sync", "read", "replace", "sync_directory"]
 
 
+def test_the_real_disk_is_asked_for_the_whole_file_and_then_for_its_directory(path, monkeypatch):
+    asked, fsync = [], os.fsync
+
+    def seen(descriptor):
+        status = os.fstat(descriptor)
+        asked.append((status.st_ino, None if stat.S_ISDIR(status.st_mode) else status.st_size))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", seen)
+    storage.write(path, ARRAYS, HEADER)
+    file, directory = path.stat(), path.parent.stat()
+    assert asked == [(file.st_ino, file.st_size), (directory.st_ino, None)][: 1 if os.name == "nt" else 2]
+
+
 @pytest.mark.parametrize(("number", "fine"), [(errno.EINVAL, True), (errno.EIO, False)])
 def test_only_a_file_system_without_directory_sync_may_refuse_it(path, monkeypatch, number, fine):
     fsync = os.fsync

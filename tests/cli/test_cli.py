@@ -180,10 +180,17 @@ def test_labels_that_are_words_come_back_as_words(run, tmp_path):
     assert not (tmp_path / "submission.csv").exists()
 
 
-def test_two_classes_with_one_output(run):
+def test_two_classes_with_one_output(run, tmp_path):
     run("train", "--data", "moons", "--loss", "binary-cross-entropy", "--epochs", 30, "--no-plot")
     measured = json.loads(run("evaluate", "moons.safetensors", "--data", "moons", "--json").out)
     assert measured["accuracy"] > 0.9
+    x = mn.datasets.load("moons").test.x[:8].tolist()
+    (tmp_path / "new.csv").write_text("a,b\n" + "".join(f"{a},{b}\n" for a, b in x))
+    predictions = json.loads(run("predict", "moons.safetensors", "new.csv", "--json").out)["predictions"]
+    yes = mn.Network.load("moons.safetensors").predict_proba(x)[:, 0].tolist()
+    assert min(yes) < 0.5 < max(yes)
+    assert [one["label"] for one in predictions] == [str(int(p > 0.5)) for p in yes]
+    assert [one["probability"] for one in predictions] == pytest.approx([p if p > 0.5 else 1 - p for p in yes])
 
 
 def test_an_interrupted_training_says_so(monkeypatch, capsys):
@@ -286,7 +293,37 @@ def test_devices_are_those_of_the_library(run):
         assert device.problem in text
 
 
+def test_devices_in_words(run, monkeypatch):
+    found = [
+        mn.backend.Device("cpu", "NumPy 2.1", True),
+        mn.backend.Device("cuda:0", "a GPU", True, memory_bytes=16 << 30, free_bytes=3 << 29),
+        mn.backend.Device("cuda", "CuPy", False, "There is no driver."),
+    ]
+    monkeypatch.setattr(mn, "devices", lambda: found)
+    assert run("devices").out.splitlines() == [
+        "cpu      usable      NumPy 2.1",
+        "cuda:0   usable      a GPU, 1.5 of 16.0 GiB free",
+        "cuda     not usable  CuPy",
+        "         There is no driver.",
+    ]
+
+
 # Help and mistakes
+
+
+def test_a_fault_of_ours_is_a_plain_traceback(monkeypatch, capsys):
+    """One that can be copied into a report: no frames, no colours."""
+
+    def broken():
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(mn, "devices", broken)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # put back afterwards: typer sets its own
+    with pytest.raises(RuntimeError) as caught:
+        main(["devices"])
+    sys.excepthook(caught.type, caught.value, caught.tb)
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[0], lines[-1]) == ("Traceback (most recent call last):", "RuntimeError: ours")
 
 
 def test_help_says_how_it_is_used(run, monkeypatch):

@@ -93,6 +93,15 @@ def test_drawn_large_off_centre_inverted_photographed(png, tmp_path, row):
     assert alike(read_image(photo), pixels) > 0.9
 
 
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_ground_that_is_shaded_evenly_is_as_one_that_is_not(png, turn):
+    """From 0 at one side to 178 at the other, 2 a pixel: without rounding, so what is left is the digit, to the bit."""
+    digit = np.zeros((90, 90))
+    digit[20:70, 10:30] = digit[60:70, 10:60] = 60
+    shade = np.rot90(np.tile(2.0 * np.arange(90), (90, 1)), turn)
+    np.testing.assert_array_equal(read_image(png(digit + shade)), read_image(png(digit)))
+
+
 def test_transparent_ground(tmp_path):
     pixels = DIGITS.test.x[0]
     for shade in (0, 255):  # black ink, white ink; the ground has a colour that must not count

@@ -159,6 +159,17 @@ def test_partial_fit_and_warm_start_go_on_as_scikit_learn(cancer):
     np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-6)
 
 
+def test_partial_fit_from_the_start_is_scikit_learns(cancer):
+    X, y = cancer
+    ours, theirs = (kind((9,), random_state=1, batch_size=64) for kind in (MLPClassifier, sk.MLPClassifier))
+    for _ in range(3):
+        for model in (ours, theirs):
+            model.partial_fit(X, y, classes=[0, 1])
+        assert (ours.t_, ours.n_iter_) == (theirs.t_, theirs.n_iter_)
+        np.testing.assert_allclose(ours.coefs_[0], theirs.coefs_[0], rtol=1e-6)
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-8)
+
+
 def test_several_outputs_sum_their_losses(rng):
     """By hand: no weights but biases 0; errors 1 and 3 give ½ (1 + 9) = 5, where scikit-learn shows the mean, 2.5."""
     X, Y = np.zeros((4, 2)), np.tile([[1.0, 3.0]], (4, 1))
@@ -232,6 +243,27 @@ def test_validation_data_is_scored_and_never_trained_on(cancer):
     assert plain.validation_scores_ is None
 
 
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("case", ["two classes", "three classes", "several labels", "regression", "two outputs"])
+def test_weights_of_validation_data_count(case, solver, cancer, wine, several, diabetes, rng):
+    """Loss and score of the last epoch are the averages, by weight, of what the model makes of each row."""
+    X, y = {"two classes": cancer, "three classes": wine, "several labels": several, "regression": diabetes,
+            "two outputs": (diabetes[0], diabetes[0][:, :2])}[case]  # fmt: skip
+    kind = MLPRegressor if case in ("regression", "two outputs") else MLPClassifier
+    weights = rng.integers(0, 4, len(y)).astype("float64")
+    options = {"hidden_layer_sizes": (9,), "solver": solver, "max_iter": 4, "random_state": 0}
+    model = kind(validation_data=(X, y, weights), **options).fit(X, y)
+    if kind is MLPRegressor:
+        losses = (0.5 * (model.predict(X) - y) ** 2).reshape(len(y), -1).sum(axis=1)
+    elif case == "several labels":
+        losses = -np.log(np.where(y == 1, model.predict_proba(X), 1.0 - model.predict_proba(X))).sum(axis=1)
+    else:
+        losses = -np.log(model.predict_proba(X)[np.arange(len(y)), y])
+    found = model.validation_loss_curve_[-1], model.validation_scores_[-1]
+    assert found == pytest.approx((np.average(losses, weights=weights), model.score(X, y, weights)), rel=1e-9)
+    assert found != pytest.approx((losses.mean(), model.score(X, y)), rel=1e-4)
+
+
 def test_early_stopping_keeps_the_best_epoch(cancer):
     X, y = cancer
     model = MLPClassifier((9,), early_stopping=True, validation_data=(X[400:], y[400:]), learning_rate_init=0.05,
@@ -258,20 +290,35 @@ def test_early_stopping_with_partial_fit(cancer):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_on_epoch_sees_and_stops(solver, cancer):
+@pytest.mark.parametrize("measured", [True, False], ids=["with validation data", "alone"])
+def test_on_epoch_sees_and_stops(solver, measured, cancer):
     X, y = cancer
-    seen = []
+    seen, held_out = [], cancer if measured else None
 
     def on_epoch(estimator, epoch):
         seen.append((epoch.number, epoch.loss, epoch.validation_accuracy))
         return epoch.number == 4
 
-    model = MLPClassifier((9,), solver=solver, on_epoch=on_epoch, validation_data=(X, y), random_state=0).fit(X, y)
+    model = MLPClassifier((9,), solver=solver, on_epoch=on_epoch, validation_data=held_out, random_state=0).fit(X, y)
     assert [number for number, _, _ in seen] == [1, 2, 3, 4]
     assert model.n_iter_ == 4
     assert model.converged_
     assert seen[-1][1] == pytest.approx(model.loss_, rel=1e-9)
-    assert seen[-1][2] == model.score(X, y)
+    assert seen[-1][2] == (model.score(X, y) if measured else None)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+@pytest.mark.parametrize("measured", [True, False], ids=["with validation data", "alone"])
+def test_verbose_prints_every_iteration(solver, measured, cancer, capsys):
+    losses, held_out = [], cancer if measured else None
+    options = {"hidden_layer_sizes": (9,), "solver": solver, "max_iter": 3, "random_state": 0}
+    model = MLPClassifier(verbose=True, validation_data=held_out, **options).fit(*cancer)
+    lines = capsys.readouterr().out.splitlines()
+    MLPClassifier(on_epoch=lambda estimator, epoch: losses.append(epoch.loss), **options).fit(*cancer)
+    told = [f"Iteration {number}, loss = {loss:.8f}" for number, loss in enumerate(losses, 1)]
+    scores = [f"Validation score: {score:f}" for score in model.validation_scores_ or ()]
+    assert lines == ([line for pair in zip(told, scores, strict=True) for line in pair] if measured else told)
+    assert len(told) == 3
 
 
 def test_gradient_clip_and_schedules_reach_the_training(cancer):
@@ -282,6 +329,11 @@ def test_gradient_clip_and_schedules_reach_the_training(cancer):
     MLPClassifier(learning_rate="cosine", on_epoch=lambda e, epoch: rates.append(epoch.learning_rate), **options).fit(X, y)
     # 0.1 · ½ (1 + cos(π k / 4)) for the k-th of five steps
     np.testing.assert_allclose(rates, 0.1 * 0.5 * (1 + np.cos(np.pi * np.arange(5) / 4)), atol=1e-12)
+    rates.clear()
+    model = MLPClassifier(learning_rate="exponential", on_epoch=lambda e, epoch: rates.append(epoch.learning_rate), **options)
+    for _ in range(5):
+        model.partial_fit(X, y, classes=[0, 1])
+    np.testing.assert_allclose(rates, 0.1 * 0.01 ** (np.arange(5) / 4), rtol=1e-12)
     small = MLPClassifier(solver="sgd", gradient_clip=1e-9, momentum=0.0, **options).fit(X, y)
     start = sk.MLPClassifier(solver="sgd", **{**options, "learning_rate_init": 1e-12}).fit(X, y)
     np.testing.assert_allclose(small.coefs_[0], start.coefs_[0], atol=1e-8)
@@ -307,6 +359,41 @@ def test_sparse_rows_are_dense_rows(rng):
         model, dense = MLPClassifier(**options).fit(X, y), MLPClassifier(**options).fit(X.toarray(), y)
         np.testing.assert_allclose(model.coefs_[0], dense.coefs_[0], rtol=1e-9)
         np.testing.assert_array_equal(model.predict(X), dense.predict(X.toarray()))
+
+
+@pytest.mark.parametrize("make", [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array])
+def test_several_labels_as_a_sparse_matrix_come_back_as_one(make, several):
+    X, Y = several
+    options = {"hidden_layer_sizes": (9,), "max_iter": 40, "learning_rate_init": 0.01, "random_state": 1}
+    model, theirs = (kind(**options).fit(X, make(Y)) for kind in (MLPClassifier, sk.MLPClassifier))
+    predicted = model.predict(X)
+    assert type(predicted) is type(theirs.predict(X)) is sparse.csr_matrix
+    np.testing.assert_array_equal(predicted.toarray(), MLPClassifier(**options).fit(X, Y).predict(X))
+    np.testing.assert_array_equal(predicted.toarray(), theirs.predict(X).toarray())
+    assert model.score(X, make(Y)) == model.score(X, Y) == theirs.score(X, Y) > 0.0
+    watched = MLPClassifier(validation_data=(X, make(Y)), **options).fit(X, make(Y))
+    assert watched.validation_scores_[-1] == model.score(X, Y)
+
+
+@pytest.mark.parametrize(("kind", "columns"), [(MLPClassifier, 1), (MLPRegressor, 1), (MLPRegressor, 2)])
+def test_a_sparse_y_of_something_else_is_refused(kind, columns, several):
+    X, Y = several
+    y = Y[:, :columns] if columns > 1 else Y[:, 0]
+    wrong = sparse.csr_matrix(Y[:, :columns])
+    for model, given in ((kind(), wrong), (kind(validation_data=(X, wrong)), y)):
+        with pytest.raises(TypeError) as caught:
+            model.fit(X, given)
+        assert str(caught.value) == (
+            "expected y as a dense array: only several labels may be sparse. "
+            f"Received: y of type csr_matrix and shape (80, {columns}). Pass y.toarray()."
+        )
+
+
+def test_of_one_class_every_answer_is_that_class(cancer):
+    model = MLPClassifier((9,), max_iter=2).fit(cancer[0], np.repeat("only", len(cancer[1])))
+    for intercept in (-9.0, 9.0):  # the network says no, and yes
+        model.coefs_, model.intercepts_[1] = [0.0 * W for W in model.coefs_], np.array([intercept])
+        assert set(model.predict(cancer[0])) == {"only"}
 
 
 def test_a_sparse_matrix_is_never_dense_as_a_whole(rng, monkeypatch):
@@ -439,30 +526,59 @@ def test_numpy_in_numpy_out_on_a_gpu(estimator, cancer, diabetes):
     np.testing.assert_allclose(there.to_device("cpu").predict(X), host.predict(X), rtol=1e-6)
 
 
+ELSEWHERE = ["strict-device1", pytest.param("cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.mark.parametrize("place", ELSEWHERE, indirect=True)
+@pytest.mark.parametrize("estimator", THEIRS)
+def test_an_array_that_numpy_cannot_read_stays_where_it_is_without_dispatch(estimator, place, cancer, diabetes):
+    X, y = data_of(estimator, cancer, diabetes)
+    options = {"hidden_layer_sizes": (9,), "max_iter": 4, "random_state": 0, "batch_size": 100}
+    there = place.asarray(X)
+    model, host = estimator(**options).fit(there, place.asarray(y)), estimator(**options).fit(X, y)
+    assert type(model.coefs_[0]) is type(there)
+    predicted = model.predict(there)
+    assert type(predicted) is type(there)
+    np.testing.assert_allclose(place.to_host(predicted), host.predict(X), rtol=1e-6)
+    assert isinstance(model.predict(X), np.ndarray)
+    assert model.score(there, y) == pytest.approx(host.score(X, y))
+    with pytest.raises(ValueError, match=f"X has {X.shape[1] - 1} features, but {estimator.__name__} is expecting"):
+        model.predict(there[:, :-1])
+    for wrong, text in (
+        (np.full((4, 2), np.nan), "Input X contains NaN or infinity."),
+        (np.ones((4, 2, 1)), r"expected X of shape \(n_samples, n_features\). Received: X.shape=\(4, 2, 1\)."),
+        (np.ones((4, 2), "complex128"), r"expected real numbers in X. Received: X with dtype="),
+    ):
+        with pytest.raises(ValueError, match=text):
+            model.fit(place.asarray(wrong), y[:4])
+    with pytest.raises(ValueError, match=f"This {estimator.__name__} estimator requires y to be passed."):
+        model.fit(there, None)
+
+
+@pytest.mark.parametrize("place", ELSEWHERE, indirect=True)
+def test_an_array_that_numpy_cannot_read_has_no_names(place, cancer):
+    """After a fit with names, another fit forgets them; a prediction does not ask for them."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    X, y = cancer[0][:, :2], cancer[1]
+    model = MLPClassifier((4,), max_iter=2, random_state=0).fit(pandas.DataFrame(X, columns=["a", "b"]), y)
+    model.predict(place.asarray(X))
+    assert list(model.feature_names_in_) == ["a", "b"]
+    assert not hasattr(model.fit(place.asarray(X), y), "feature_names_in_")
+    assert model.n_features_in_ == 2
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("estimator", THEIRS)
-def test_an_array_on_a_gpu_stays_there_without_dispatch(estimator, cancer, diabetes):
+def test_a_model_moved_to_a_gpu_takes_arrays_there(estimator, cancer, diabetes):
     import cupy
 
     X, y = data_of(estimator, cancer, diabetes)
-    options = {"hidden_layer_sizes": (9,), "max_iter": 4, "random_state": 0, "batch_size": 100}
-    there = cupy.asarray(X)
-    model, host = estimator(**options).fit(there, cupy.asarray(y)), estimator(**options).fit(X, y)
-    assert isinstance(model.coefs_[0], cupy.ndarray)
-    predicted = model.predict(there)
-    assert isinstance(predicted, cupy.ndarray)
-    np.testing.assert_allclose(cupy.asnumpy(predicted), host.predict(X), rtol=1e-6)
-    assert isinstance(model.predict(X), np.ndarray)
-    assert model.score(there, y) == pytest.approx(host.score(X, y))
+    host = estimator(hidden_layer_sizes=(9,), max_iter=4, random_state=0).fit(X, y)
     moved = host.to_device("cuda")
     assert isinstance(moved.coefs_[0], cupy.ndarray)
-    assert isinstance(moved.predict(there), cupy.ndarray)
-    with pytest.raises(ValueError, match=r"X has 29 features, but .* is expecting 3?\d+ features|X has"):
-        model.predict(there[:, :-1])
-    with pytest.raises(ValueError, match="NaN or infinity"):
-        model.fit(cupy.full((4, 2), cupy.nan), y[:4])
-    with pytest.raises(ValueError, match="requires y to be passed"):
-        model.fit(there, None)
+    predicted = moved.predict(cupy.asarray(X))
+    assert isinstance(predicted, cupy.ndarray)
+    np.testing.assert_allclose(cupy.asnumpy(predicted), host.predict(X), rtol=1e-6)
 
 
 def test_to_device_is_a_copy(cancer):

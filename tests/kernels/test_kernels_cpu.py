@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 import threadpoolctl
+from blas import blas_threads
 
 import mechanet as mn
 from mechanet import kernels
@@ -202,14 +203,6 @@ def test_threads_grow_with_the_work_up_to_the_cores(work, most, threads, monkeyp
     assert cpu_threads.threads_for(work, most) == threads
 
 
-def blas_threads():
-    """Of NumPy's BLAS; another's, such as SciPy's, may be loaded later and is none of our business."""
-    pools = threadpoolctl.threadpool_info()
-    return {
-        pool["num_threads"] for pool in pools if pool["user_api"] == "blas" and "scipy.libs" not in pool["filepath"]
-    }
-
-
 def train(threads, seen, units=8, rows=600):
     net = mn.Network([mn.Dense(units), mn.ReLU(), mn.Dense(2)], (4,))
     x, y = np.ones((rows, 4), "float32"), np.zeros(rows, int)
@@ -274,74 +267,6 @@ def test_two_trainings_at_once_do_not_disturb_each_other():
         for worker in workers:
             worker.join()
         assert blas_threads() == {2}
-
-
-# --- blocks side by side ------------------------------------------------------------------------------------------
-
-
-def full_batch(had, dropout=0.0, **options):
-    rng = np.random.default_rng(1)
-    masks = [mn.Dropout(dropout)] if dropout else []
-    net = mn.Network([mn.Scale(0.5), mn.Dense(6), mn.ReLU(), *masks, mn.Dense(3)], (5,), dtype="float64")
-    net.chain.block_rows = 100
-    x, y = rng.standard_normal((1037, 5)), rng.integers(0, 3, 1037)
-    with threadpoolctl.threadpool_limits(had, user_api="blas"):
-        training = mn.Training(net, x, y, optimizer="sgd", batch_size=None, **options)
-        losses = [epoch.loss for epoch in training.epochs(3)]
-    return net, losses
-
-
-@pytest.mark.usefixtures("loops")
-def test_blocks_side_by_side_give_the_same_sum(monkeypatch):
-    """Eleven blocks, one after the other, and on two and three threads: the same loss and θ bit for bit."""
-    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
-    alone, losses = full_batch(1)
-    assert alone.chain._replicas == []
-    for threads in (2, 3):
-        net, beside = full_batch(threads)
-        assert len(net.chain._replicas) == threads - 1
-        assert beside == losses
-        np.testing.assert_array_equal(net.parameters, alone.parameters)
-
-
-def test_blocks_with_dropout_run_in_parallel_and_draw_the_same_masks(monkeypatch):
-    """A mask is a function of a row's place in the batch, whichever thread draws it."""
-    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
-    alone, losses = full_batch(1, dropout=0.5)
-    net, the_same = full_batch(3, dropout=0.5)
-    assert the_same == losses
-    np.testing.assert_array_equal(net.parameters, alone.parameters)
-    assert len(net.chain._replicas) == 2
-
-
-def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
-    """Five blocks on three threads give what one thread gives; BLAS has its threads again afterwards."""
-    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
-    x, y = rng.random((2500, 6)), rng.integers(0, 3, 2500)
-    net = mn.Network([mn.Dense(5), mn.ReLU(), mn.Dense(3)], (6,), dtype="float64", seed=3)
-    net.chain.block_rows = 512
-    found, workers = [], []
-    run_parallel = cpu_threads.run_parallel
-
-    def seen(works, count):
-        workers.append((len(works), count, blas_threads()))
-        return run_parallel(works, count)
-
-    monkeypatch.setattr(cpu_threads, "run_parallel", seen)
-    for had in (1, 3):
-        with threadpoolctl.threadpool_limits(had, "blas"):
-            found.append((net.forward(x), net.evaluate(x, y)))
-            assert blas_threads() == {had}
-    assert workers == [(5, 3, {1})] * 2
-    np.testing.assert_array_equal(found[0][0], found[1][0])
-    assert found[0][1] == found[1][1]
-    np.testing.assert_allclose(found[0][0][-1], net.forward(x[-1:])[0], rtol=1e-12)
-
-
-def test_threads_that_are_named_are_for_blas_alone(monkeypatch):
-    monkeypatch.setattr(cpu_threads, "cores", lambda: 2)
-    assert full_batch(2, threads=2)[0].chain._replicas == []
-    assert cpu_threads.WORKERS.get() == 1
 
 
 def test_an_error_beside_is_raised_and_nothing_warns():
@@ -546,14 +471,7 @@ def test_loops_are_not_run_over_what_does_not_fit():
         loss.measure(np, np.zeros((4, 3)), np.array([0, 1]), np.full(4, 0.25))
 
 
-def test_an_optimizer_of_your_own_has_no_loop():
-    class Mine(mn.Adam):
-        pass
-
-    mine = Mine()
-    assert kernels.fused(NUMPY, mine) is mine
-
-
+@built
 def test_trainings_with_and_without_loops_agree(monkeypatch, rng):
     """The same network either way: to the last bit but for exp's sum in the loss."""
     x, y = rng.random((200, 400)).astype("float32"), rng.integers(0, 4, 200)

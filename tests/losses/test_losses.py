@@ -138,6 +138,28 @@ def test_a_confident_right_answer_costs_nothing_and_a_wrong_one_its_margin(place
     assert evaluate(place, "binary_cross_entropy", [[-1e4]], [1], [1.0], "float32")[0] == 1e4
 
 
+def test_label_smoothing_by_hand(place):
+    """ε = 0.2 of two classes: T = (0.9, 0.1). Scores log 9 and 0 are P = (0.9, 0.1), so dZ = 0; L is T's entropy."""
+    for t in ([0], [[1.0, 0.0]]):
+        value, dZ = evaluate(place, mn.CrossEntropy(label_smoothing=0.2), [[math.log(9.0), 0.0]], t, [1.0])
+        assert value == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1), rel=1e-14)
+        np.testing.assert_allclose(dZ, [[0.0, 0.0]], atol=1e-15)
+
+
+@pytest.mark.parametrize("t", [[2, 0], [[0.0, 0.25, 0.75], [1.0, 0.0, 0.0]]], ids=["labels", "probabilities"])
+def test_label_smoothing_mixes_in_a_share_of_every_class(place, t):
+    """T ← (1 - ε) T + ε / k, then the textbook: L = -Σ T log P, dZ = P - T, one number at a time."""
+    ε, k = 0.3, 3
+    rows = [[float(label == j) for j in range(k)] for label in t] if isinstance(t[0], int) else t
+    smooth = [[(1 - ε) * v + ε / k for v in row] for row in rows]
+    p = [softmax_row(row) for row in Z]
+    losses = [-sum(y * math.log(q) for q, y in zip(a, b, strict=True)) for a, b in zip(p, smooth, strict=True)]
+    value, dZ = evaluate(place, mn.CrossEntropy(label_smoothing=ε), Z, t, [0.75, 0.25])
+    assert value == pytest.approx(0.75 * losses[0] + 0.25 * losses[1], rel=1e-13)
+    expected = [[c * (q - y) for q, y in zip(a, b, strict=True)] for c, a, b in zip([0.75, 0.25], p, smooth, strict=True)]
+    np.testing.assert_allclose(dZ, expected, rtol=1e-12)
+
+
 def test_label_smoothing_is_pytorchs(place, rng):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     z, y = rng.normal(size=(6, 4)), rng.integers(0, 4, 6)
@@ -167,6 +189,17 @@ def test_agrees_with_pytorch(name, other):
     value, dZ = loss(np, np.array(Z), TARGETS[name], np.array([0.5, 0.5]))
     assert value == pytest.approx(float(expected.detach()), rel=1e-12)
     np.testing.assert_allclose(dZ, scores.grad.numpy(), rtol=1e-10, atol=1e-15)
+
+
+@pytest.mark.parametrize("given", [[1.0, 5.0, 0.5], {1: 5.0, 2: 0.5}], ids=["list", "mapping"])
+def test_class_weights_weigh_each_row_by_its_class(given, rng):
+    """Σ w L / Σ w, one row at a time."""
+    x, y, weight = rng.normal(size=(9, 5)), rng.integers(0, 3, 9), [1.0, 5.0, 0.5]
+    net = mn.Network([mn.Dense(3)], (5,), mn.CrossEntropy(class_weight=given), dtype="float64", seed=3)
+    losses = [-math.log(softmax_row(row)[label]) for row, label in zip(net.forward(x).tolist(), y, strict=True)]
+    w = [weight[label] for label in y]
+    expected = sum(a * b for a, b in zip(w, losses, strict=True)) / sum(w)
+    assert net.evaluate(x, y)["loss"] == pytest.approx(expected, rel=1e-12)
 
 
 def test_class_weights_are_pytorchs_weighted_mean(rng):
@@ -204,7 +237,7 @@ def test_configuration_there_and_back(loss):
         ("cross_entropy", [[0.5, 0.6, 0.0], [1, 0, 0]], ValueError, "sum to 1 (or integer labels). Received: y[0]="),
         ("cross_entropy", [[1.5, -0.5, 0.0], [1, 0, 0]], ValueError, "probabilities that sum to 1"),
         ("cross_entropy", [[1.0, 0.0], [1.0, 0.0]], ValueError, "y of shape (n, 3)"),
-        ("cross_entropy", ["a", "b"], TypeError, "expects real numbers"),
+        ("cross_entropy", ["a", "b"], TypeError, "y expects real numbers. Received: y with dtype=<U1."),
         ("cross_entropy", [[math.nan, 0, 1], [1, 0, 0]], ValueError, "finite numbers in y. Received: y[0, 0]=nan"),
         ("binary_cross_entropy", [[0, 1, 2], [0, 1, 0]], ValueError, "y between 0 and 1. Received: y[0, 2]=2"),
         ("binary_cross_entropy", [0, 1], ValueError, "y of shape (n, 3)"),
@@ -226,6 +259,7 @@ def test_wrong_targets(loss, y, error, text):
         (lambda: mn.CrossEntropy(label_smoothing=1.0), "label_smoothing expects a number in [0, 1). Received"),
         (lambda: mn.Huber(0.0), "delta expects a finite number above 0. Received: delta=0.0"),
         (lambda: mn.Network([mn.Dense(2)], (2,), "crossentropy"), "Did you mean 'cross_entropy'?"),
+        (lambda: mn.Network([mn.Dense(2)], (2,), "x"), "loss expects one of binary_cross_entropy, "),
     ],
 )
 def test_wrong_options(make, text):
@@ -310,3 +344,50 @@ def test_each_row_is_held_against_its_own_maximum():
     value, dZ = mn.CrossEntropy()(np, Z, np.array([[1.0, 0.0], [1.0, 0.0]], "float32"), c)
     assert float(value) == pytest.approx(np.log(2.0), rel=1e-6)
     np.testing.assert_allclose(dZ, [[0.0, 0.0], [-0.5, 0.5]], rtol=1e-6)
+
+
+def test_probabilities_of_rows_far_apart_do_not_touch_each_other():
+    net = mn.Network([mn.Dense(2, bias=False)], (2,), dtype="float64")
+    net.parameters[...] = [1.0, 0.0, 0.0, 1.0]  # Z = X
+    got = net.predict_proba([[1e4, 1e4], [-1e4, -1e4 + np.log(3.0)], [700.0, -700.0]])
+    np.testing.assert_allclose(got, [[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]], rtol=1e-9, atol=1e-300)
+
+
+def test_a_score_of_zero_is_a_no():
+    net = mn.Network([mn.Dense(1, bias=False)], (1,), "binary_cross_entropy")
+    net.parameters[...] = [1.0]
+    labels = net.predict([[0.0], [1e-6], [-1e-6]])
+    assert labels.tolist() == [0, 1, 0]
+    assert labels.dtype == np.int64
+
+
+def test_accuracy_of_rows_of_probabilities_is_that_of_their_largest():
+    net = mn.Network([mn.Dense(3, bias=False)], (3,), dtype="float64")
+    net.parameters[...] = np.eye(3).ravel()  # Z = X
+    x = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]
+    y = [[1.0, 0.0, 0.0], [0.2, 0.5, 0.3], [0.1, 0.2, 0.7], [0.0, 0.0, 1.0]]  # the last one is missed
+    assert net.evaluate(x, y)["accuracy"] == 0.75
+
+
+def test_class_weights_of_a_file_may_be_small():
+    loss = loss_from_config({"name": "cross_entropy", "class_weight": [[0, 0.5], [2, 0.0]]})
+    assert loss.class_weight == {0: 0.5, 2: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("plain", "error", "text"),
+    [
+        ({"0": 1}, TypeError, "class_weight expects a list. Received: class_weight={'0': 1}."),
+        ([[-1, 1.0]], ValueError, "label expects an integer of at least 0. Received: label=-1."),
+        (
+            [[0, -0.5]],
+            ValueError,
+            "class_weight expects a finite number of at least 0. Received: class_weight=-0.5.",
+        ),
+        ([["a", 1.0]], TypeError, "label expects an integer. Received: label='a'."),
+    ],
+)
+def test_class_weights_of_a_file_are_checked(plain, error, text):
+    with pytest.raises(error) as caught:
+        loss_from_config({"name": "cross_entropy", "class_weight": plain})
+    assert str(caught.value) == text

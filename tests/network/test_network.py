@@ -159,25 +159,6 @@ def test_a_list_of_layers_makes_independent_networks():
     assert not hasattr(layers[0], "W")
 
 
-def test_blocks_of_rows_add_up(place, rng):
-    """Many more rows than a block: the same loss and gradient as in one piece, and the same predictions."""
-    x, y = rng.normal(size=(2000, 6)), rng.integers(0, 3, 2000)
-    weight = rng.random(2000)
-    net = mn.Network([mn.Dense(5), mn.Tanh(), mn.Dense(3)], (6,), dtype="float64", **place.options)
-    results = []
-    for rows in (2000, 300):
-        net.chain.block_rows = rows
-        value = float(net.loss_and_gradient(place.asarray(x), y, weight))
-        results.append(
-            (value, place.to_host(net.gradient).copy(), net.predict_proba(x), net.evaluate(x, y, weight))
-        )
-    (v1, g1, p1, e1), (v2, g2, p2, e2) = results
-    assert v1 == pytest.approx(v2, rel=1e-12)
-    np.testing.assert_allclose(g1, g2, rtol=1e-9, atol=1e-14)
-    np.testing.assert_allclose(p1, p2, rtol=1e-12)
-    assert e1 == pytest.approx(e2, rel=1e-12)
-
-
 def test_sample_weights_are_repetitions(place, rng):
     """A row of weight 3 is that row three times; a row of weight 0 is no row."""
     x, y = rng.normal(size=(5, 4)), np.array([0, 1, 2, 1, 0])
@@ -200,6 +181,15 @@ def test_arrays_come_out_where_they_went_in(place):
         assert type(result) is type(here)
     assert net.predict(x).shape == (4,)
     assert net.predict_proba(x).shape == (4, 3)
+
+
+def test_results_are_on_the_device_that_the_rows_are_on():
+    strict = pytest.importorskip("array_api_strict", reason="array-api-strict is not installed")
+    net = mn.Network([mn.Dense(3)], (2,), device="device1", xp=strict)
+    for device in (strict.Device("CPU_DEVICE"), strict.Device("device1"), strict.Device("device2")):
+        x = strict.ones((4, 2), dtype=strict.float32, device=device)
+        for result in (net.forward(x), net.predict(x), net.predict_proba(x)):
+            assert result.device == device
 
 
 def test_torch_tensors_into_a_numpy_network():
@@ -239,6 +229,24 @@ def test_to_another_place_and_back(place, rng):
     assert back.parameters is not net.parameters
 
 
+@pytest.mark.parametrize(
+    ("loss", "outputs"),
+    [(mn.CrossEntropy(0.1, [1.0, 3.0]), 2), (mn.BinaryCrossEntropy({0: 3.0}), 1), (mn.Huber(0.1), 1)],
+    ids=["cross_entropy", "binary_cross_entropy", "huber"],
+)
+def test_a_copy_keeps_every_option(place, loss, outputs, rng):
+    """Of layers and of the loss, which only the next training, or an evaluation, would show."""
+    layers = [mn.Dense(4, "glorot_normal", bias=False), mn.LeakyReLU(0.3), mn.Dropout(0.2), mn.Dense(outputs)]
+    net = mn.Network(layers, (3,), loss, "float64", seed=9)
+    there = net.to(**place.options)
+    x, y = rng.normal(size=(6, 3)), rng.integers(0, 2, 6)
+    plain = mn.Network(layers, (3,), type(loss)(), "float64", seed=9)
+    assert plain.evaluate(x, y)["loss"] != pytest.approx(net.evaluate(x, y)["loss"])
+    for other in (there, there.to("cpu"), copy.copy(there), copy.deepcopy(there), pickle.loads(pickle.dumps(there))):
+        assert other.config() == net.config()
+        assert other.evaluate(x, y) == pytest.approx(net.evaluate(x, y), rel=1e-12)
+
+
 def test_copies_and_pickles_are_whole_networks(rng):
     net = mn.Network([mn.Dense(4), mn.ReLU(), mn.Dense(2)], (3,), mn.CrossEntropy(0.1), seed=9)
     x, y = rng.normal(size=(6, 3)), rng.integers(0, 2, 6)
@@ -275,8 +283,13 @@ def test_a_function_of_ones_own_trains_but_is_not_saved(tmp_path, rng):
     cube = mn.Activation(lambda xp, Z: Z * Z * Z, lambda xp, dA, Z, A: 3.0 * dA * Z * Z)
     net = mn.Network([mn.Dense(4), cube, mn.Dense(2)], (3,))
     assert mn.check_gradients(net, rng.normal(size=(5, 3)), [0, 1, 0, 1, 1])
-    with pytest.raises(ValueError, match="cannot be saved: a file never holds code"):
+    with pytest.raises(ValueError) as caught:
         net.save(tmp_path / "net.safetensors")
+    assert str(caught.value) == (
+        "a network with an Activation of your own functions cannot be saved: a file never holds code. "
+        "Use one of the activations that mechanet names, or put yours into a class with @mechanet.register "
+        "above it, or keep net.parameters yourself."
+    )
 
 
 def test_summary_and_repr():
@@ -346,10 +359,13 @@ NAN = np.array([[0, 0, 0, 0], [0, 0, math.nan, 0.0]])
         (lambda: mn.Dense(-3), ValueError, "units expects an integer of at least 1. Received: units=-3."),
         (lambda: mn.Dense(2.0), TypeError, "units expects an integer. Received: units=2.0."),
         (lambda: mn.Dense(True), TypeError, "units expects an integer. Received: units=True."),
+        (lambda: mn.Dense(2, "he"), ValueError, "initializer expects one of glorot_normal, "),
+        (lambda: mn.Dense(2, bias_initializer="x"), ValueError, "Received: bias_initializer='x'."),
         (lambda: mn.Dropout(1.0), ValueError, "rate expects a number in [0, 1). Received: rate=1.0."),
         (lambda: mn.LeakyReLU(2), ValueError, "slope expects a number in [0, 1]. Received: slope=2."),
         (lambda: mn.Network([mn.Dense(3)], (0,)), ValueError, "input_shape[0] expects an integer of at least 1."),
         (lambda: mn.Network([mn.Dense(3)], "784"), TypeError, "input_shape expects a tuple of integers"),
+        (lambda: mn.Network([mn.Dense(3)], 3.5), TypeError, "input_shape expects a tuple of integers"),
         (lambda: mn.Network([mn.Dense], (4,)), TypeError, "Did you mean Dense(...)?"),
         (lambda: mn.Network(mn.Dense(3), (4,)), TypeError, "Received: a single layer. Put it in a list."),
         (lambda: mn.Network([mn.Dense(3)], (2, 2)), ValueError, "Put a Flatten() before it."),
@@ -397,3 +413,11 @@ def test_inputs_are_never_changed(place, rng):
 def test_b_starts_as_its_own_initializer_says():
     net = mn.Network([mn.Dense(3, "zeros", mn.initializers.Uniform(1, 1))], (2,))
     np.testing.assert_array_equal(net.parameters, [0] * 6 + [1] * 3)
+
+
+def test_an_evaluation_weights_its_rows():
+    net = mn.Network([mn.Dense(1)], (1,), "squared_error", "float64")
+    net.parameters[...] = [1.0, 0.0]  # Z = X
+    # ½ 2² and ½ 4²: the mean is 5, and with weights 3 and 1 it is (3 · 2 + 8) / 4
+    assert net.evaluate([[2.0], [4.0]], [0.0, 0.0]) == {"loss": 5.0}
+    assert net.evaluate([[2.0], [4.0]], [0.0, 0.0], [3.0, 1.0]) == {"loss": 3.5}

@@ -173,6 +173,16 @@ def test_schedules_run_over_all_planned_epochs(rng):
     assert [e.learning_rate for e in training.history] == rates[1::2]
 
 
+def test_the_rate_of_an_iterable_follows_its_schedule_epoch_by_epoch(rng):
+    """How many batches will come is not known: cosine at 0, ¼, ½, ¾ and 1 of five epochs."""
+    x, y = clouds(rng, 20)
+    batches = [(x[:10], y[:10]), (x[10:], y[10:])]
+    for given in (batches, lambda: iter(batches)):
+        training = mn.Training(small(), given, optimizer=mn.SGD(2.0), schedule="cosine")
+        rates = [epoch.learning_rate for epoch in training.epochs(5)]
+        np.testing.assert_allclose(rates, [2.0, 1.0 + math.sqrt(0.5), 1.0, 1.0 - math.sqrt(0.5), 0.0], atol=1e-12)
+
+
 def early(rng, losses, rule, epochs=10):
     x, y = clouds(rng, 20)
     training = mn.Training(small(), x, y, validation=(x, y), early_stopping=rule)
@@ -233,6 +243,47 @@ def test_validation_is_never_trained_on(rng):
     np.testing.assert_array_equal(thetas[0], thetas[2])
 
 
+TASKS = [("cross_entropy", 3), ("binary_cross_entropy", 2), ("squared_error", 2)]
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["even", "weighted"])
+@pytest.mark.parametrize(("loss", "outputs"), TASKS)
+def test_validation_is_an_evaluation_after_the_epoch(loss, outputs, weighted, rng):
+    """Nothing is dropped, and of several yes-or-no outputs each decision counts."""
+    layers = [mn.Dense(12), mn.ReLU(), mn.Dropout(0.5), mn.Dense(outputs)]
+    net = mn.Network(layers, (2,), loss, seed=1)
+    x = rng.normal(size=(60, 2))
+    y = rng.integers(0, 3, 60) if loss == "cross_entropy" else rng.integers(0, 2, (60, outputs))
+    validation = (x[:25], y[:25], rng.random(25)) if weighted else (x[:25], y[:25])
+    for epoch in mn.Training(net, x, y, batch_size=16, validation=validation).epochs(3):
+        measured = net.evaluate(*validation)
+        assert epoch.validation_loss == measured["loss"]
+        assert epoch.validation_accuracy == measured.get("accuracy")
+
+
+@pytest.mark.parametrize(("loss", "outputs"), TASKS)
+def test_weights_of_held_out_rows_count(loss, outputs, rng):
+    """A row of weight 2 is that row twice, a row of weight 0 is no row."""
+    x, weights = rng.normal(size=(30, 2)), rng.integers(0, 3, 30)
+    y = rng.integers(0, 3, 30) if loss == "cross_entropy" else rng.integers(0, 2, (30, outputs))
+    found = []
+    for validation in ((x, y, weights), (np.repeat(x, weights, axis=0), np.repeat(y, weights, axis=0)), (x, y)):
+        net = mn.Network([mn.Dense(outputs)], (2,), loss, "float64", seed=1)
+        (epoch,) = mn.Training(net, x, y, validation=validation).epochs(1)
+        found.append(epoch.validation_loss)
+    assert found[0] == pytest.approx(found[1], rel=1e-12)
+    assert found[0] != pytest.approx(found[2], rel=1e-3)
+
+
+@pytest.mark.parametrize("optimizer", [mn.SGD(0.5, weight_decay=0.1), mn.AdamW(0.5, weight_decay=0.1)], ids=repr)
+def test_weight_decay_spares_biases(place, optimizer):
+    """W = 2 and b = 1 twice, and a target that is met, so that dθ = 0: weights shrink by α λ = 0.05, biases stay."""
+    two, one = mn.initializers.Uniform(2, 2), mn.initializers.Uniform(1, 1)
+    net = mn.Network([mn.Dense(1, two, one), mn.Dense(1, two, one)], (1,), "squared_error", "float64", **place.options)
+    finish(mn.Training(net, [[0.0]], [3.0], optimizer=optimizer), 1)  # (0 · 2 + 1) 2 + 1
+    np.testing.assert_allclose(net.predict([[0.0], [1.0]]), [1.0 * 1.9 + 1.0, (1.9 + 1.0) * 1.9 + 1.0], rtol=1e-12)
+
+
 def test_epochs_can_be_left_and_taken_up(rng):
     """10 epochs in one loop, or 4 and then 6, or left by break: the same training."""
     x, y = clouds(rng, 40)
@@ -258,6 +309,7 @@ SETTINGS = {
     "momentum": {"optimizer": mn.SGD(0.05, 0.9), "schedule": "one_cycle"},
     "adam": {"optimizer": mn.Adam(0.01, weight_decay=0.01), "gradient_clip": 0.5},
     "early stopping": {"optimizer": "rmsprop", "early_stopping": 4},
+    "weights": {"optimizer": "adamw"},
 }
 
 
@@ -267,18 +319,20 @@ def test_resuming_is_as_if_it_had_never_stopped(place, setting, rng, tmp_path):
     x, y = clouds(rng, 40)
     X, T = place.asarray(x), place.asarray(y)
     layers = [mn.Dense(6), mn.Tanh(), mn.Dropout(0.3), mn.Dense(2)]
-    validation = (x[:10], y[:10])
+    weights = np.linspace(0.1, 2.0, 40) if setting == "weights" else None
+    data = {"validation": (x[:10], y[:10]), "sample_weight": weights}
+    if setting == "weights":
+        data["validation"] += (weights[:10],)
 
     def save(training):
         training.save(tmp_path / f"{training.epoch}-{training.step}.ckpt")
 
-    training = mn.Training(small(place, layers=layers), X, T, batch_size=9, validation=validation, seed=4,
-                           **SETTINGS[setting])  # fmt: skip
+    training = mn.Training(small(place, layers=layers), X, T, batch_size=9, seed=4, **data, **SETTINGS[setting])
     list(training.epochs(6, on_step=save))
     states = sorted(tmp_path.iterdir())
     assert len(states) >= 25
     for state in states[::4]:
-        resumed = mn.Training.resume(state, X, T, validation=validation, **place.options)
+        resumed = mn.Training.resume(state, X, T, **data, **place.options)
         finish(resumed)
         np.testing.assert_array_equal(
             place.to_host(resumed.network.parameters), place.to_host(training.network.parameters)
@@ -286,6 +340,25 @@ def test_resuming_is_as_if_it_had_never_stopped(place, setting, rng, tmp_path):
         columns = ("number", "loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate")
         for name in columns:
             assert resumed.history.column(name) == training.history.column(name)
+
+
+@pytest.mark.parametrize("saved_after", range(1, 6))
+def test_a_resumed_training_remembers_its_best_epoch_and_its_patience(place, saved_after, tmp_path):
+    """One weight on its way from 0 to 1 by tenths of what is left: 0.1, 0.19, 0.271, 0.3439, 0.40951, 0.468559.
+
+    The held-out row asks for 0.3: epoch 3 is the best, and after three that are worse the training stops.
+    """
+    net = mn.Network([mn.Dense(1, "zeros", bias=False)], (1,), "squared_error", "float64", **place.options)
+    validation = ([[1.0]], [0.3])
+    training = mn.Training(net, [[1.0]], [1.0], optimizer=mn.SGD(0.1), validation=validation, early_stopping=3)
+    for epoch in training.epochs(20):
+        if epoch.number == saved_after:
+            break
+    training.save(tmp_path / "state")
+    resumed = mn.Training.resume(tmp_path / "state", [[1.0]], [1.0], validation=validation, **place.options)
+    finish(resumed)
+    assert resumed.history.column("number") == [1, 2, 3, 4, 5, 6]
+    assert resumed.network.predict([[1.0]])[0] == pytest.approx(0.271, rel=1e-12)
 
 
 def test_resuming_elsewhere(place, rng, tmp_path):
@@ -332,6 +405,19 @@ def test_a_state_does_not_go_with_other_data(rng, tmp_path):
         mn.Network.load(tmp_path / "state")
 
 
+@pytest.mark.parametrize(
+    ("epoch", "text"),
+    [
+        (mn.Epoch(1, 0.5, 0.9, 0.4, 0.8, 0.1, 2.0),
+         "epoch 1, loss 0.5000, accuracy 90.00%, validation loss 0.4000, validation accuracy 80.00%, 2.00 s"),
+        (mn.Epoch(12, 0.12345, None, 0.4, None, 0.1, 0.125), "epoch 12, loss 0.1235, validation loss 0.4000, 0.12 s"),
+        (mn.Epoch(3, 1.0, None, None, None, 0.1, 61.0), "epoch 3, loss 1.0000, 61.00 s"),
+    ],
+)  # fmt: skip
+def test_an_epoch_in_words(epoch, text):
+    assert str(epoch) == text
+
+
 def test_history(rng):
     x, y = clouds(rng, 20)
     training = mn.Training(small(), x, y)
@@ -342,20 +428,3 @@ def test_history(rng):
     assert [e.number for e in history[1:]] == [2, 3]
     assert str(history[0]).startswith("epoch 1, loss ")
     assert mn.History.from_list(history.to_list()).to_list() == history.to_list()
-
-
-@pytest.mark.parametrize("batch_size", [None, 1_100], ids=["full batch", "shuffled batches"])
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_a_batch_in_blocks_is_the_batch_in_one(batch_size, dropout, rng):
-    """Rows, masks, loss, right decisions and gradient are those of the same step on all its rows at once."""
-    x, y = rng.random((2_300, 6)), rng.integers(0, 3, 2_300)
-    weights = rng.random(2_300)
-    found = []
-    for block_rows in (10_000, 300):
-        net = mn.Network([mn.Dense(7), mn.Tanh(), mn.Dropout(dropout), mn.Dense(3)], (6,), dtype="float64", seed=3)
-        net.chain.block_rows = block_rows
-        training = mn.Training(net, x, y, optimizer=mn.SGD(0.5), batch_size=batch_size, sample_weight=weights, seed=4)
-        found.append([(epoch.loss, epoch.accuracy) for epoch in training.epochs(3)])
-        found[-1].append(net.parameters)
-    for one, in_blocks in zip(*found, strict=True):
-        np.testing.assert_allclose(one, in_blocks, rtol=1e-12, atol=1e-15)

@@ -79,6 +79,8 @@ def numpy_reads(x: Any) -> bool:
     """Whether NumPy, and what is built on it, can read `x` where it is: not if it is on a GPU."""
     if array_api_compat.is_torch_array(x):
         return x.device.type == "cpu"
+    if array_api_compat.is_array_api_obj(x) and hasattr(xp := array_api_compat.array_namespace(x), "Device"):
+        return array_api_compat.device(x) == xp.Device("CPU_DEVICE")  # array-api-strict's others stand for a GPU
     return not array_api_compat.is_cupy_array(x)
 
 
@@ -107,7 +109,7 @@ def _reduce(backend: Backend) -> tuple:
     """Pickled and copied as what a user would name it by."""
     if isinstance(backend, (NumpyBackend, cuda.CudaBackend)):
         return resolve, (backend.name,)
-    return resolve, (str(backend.device) if backend.device is not None else "cpu", _module_name(backend.xp))
+    return resolve, ("cpu" if backend.device is None else backend.device, _module_name(backend.xp))
 
 
 for _kind in (Backend, OutBackend, NumpyBackend, cuda.CudaBackend):

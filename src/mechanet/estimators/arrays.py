@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import sklearn
+from scipy import sparse
+from sklearn.base import is_regressor
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
@@ -39,6 +41,15 @@ def read(estimator, X, y=None, *, reset: bool, numeric_y: bool = False) -> tuple
     y = check_array(y, accept_sparse="csr", ensure_2d=False, dtype=types, input_name="y")
     check_consistent_length(X, y)
     return X, y
+
+
+def check_dense(estimator, y) -> None:
+    """Refuse a sparse y that is not of several labels, as scikit-learn does."""
+    if sparse.issparse(y) and (is_regressor(estimator) or y.shape[1] == 1):
+        raise TypeError(
+            "expected y as a dense array: only several labels may be sparse. "
+            f"Received: y of type {type(y).__name__} and shape {y.shape}. Pass y.toarray()."
+        )
 
 
 def read_inputs(estimator, X, method: str) -> Any:

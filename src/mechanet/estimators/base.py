@@ -97,7 +97,8 @@ class BaseMLP(FittedNetwork):
         if not first:
             arrays.check_place(self, X, "partial_fit" if incremental else "fit")
         X, y = arrays.read(self, X, y, reset=first, numeric_y=is_regressor(self))
-        if y.ndim == 2 and y.shape[1] == 1 and not sparse.issparse(y):
+        arrays.check_dense(self, y)
+        if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         targets = self._read_targets(y, incremental)
         weights = row_weights(sample_weight, X.shape[0])
@@ -195,6 +196,7 @@ class BaseMLP(FittedNetwork):
         X = arrays.read_inputs(self, X, "fit")
         y = arrays.on_host(y)
         y = y if sparse.issparse(y) else np.asarray(y)
+        arrays.check_dense(self, y)
         return HeldOut(self.network_, X, self._encode(y), row_weights(rest[0] if rest else None, X.shape[0]))
 
 

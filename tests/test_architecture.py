@@ -37,6 +37,7 @@ LEVELS: list[tuple[float, set[str]]] = [
 SAME_LEVEL: dict[str, set[str]] = {
     "backend": {"checks"},
     "losses": {"activations"},
+    "storage": {"checks"},
 }
 
 # The one source of the mathematics: no array library by name, no branch on the device.

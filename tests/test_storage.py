@@ -151,18 +151,18 @@ def test_headers_keep_tuples_as_lists_and_numbers_that_are_not_finite(path):
 @pytest.mark.parametrize(
     ("arrays", "header", "error", "text"),
     [
-        ({"a": np.array(["x"])}, {}, TypeError, "Array 'a' has dtype=<U1"),
-        ({"a": np.array([object()])}, {}, TypeError, "Array 'a' has dtype=object"),
+        ({"a": np.array(["x"])}, {}, TypeError, "array 'a' expects boolean, .* Received: dtype=<U1"),
+        ({"a": np.array([object()])}, {}, TypeError, "Received: dtype=object"),
         ({"a": np.zeros(2, "c16")}, {}, TypeError, "dtype=complex128"),
         ({"a": np.zeros(2, "M8[s]")}, {}, TypeError, "dtype=datetime64"),
-        ({"__metadata__": np.zeros(2)}, {}, ValueError, "name must be 1 to 200 printable"),
-        ({"": np.zeros(2)}, {}, ValueError, "name must be 1 to 200 printable"),
-        ({"a\n": np.zeros(2)}, {}, ValueError, "name must be 1 to 200 printable"),
-        ({"a" * 201: np.zeros(2)}, {}, ValueError, "name must be 1 to 200 printable"),
-        ({3: np.zeros(2)}, {}, TypeError, "name must be a string. Received: int"),
-        ({}, [1], TypeError, "header must be a mapping that JSON can hold. Received: list"),
+        ({"__metadata__": np.zeros(2)}, {}, ValueError, "expected a name of 1 to 200 printable"),
+        ({"": np.zeros(2)}, {}, ValueError, "expected a name of 1 to 200 printable"),
+        ({"a\n": np.zeros(2)}, {}, ValueError, "expected a name of 1 to 200 printable"),
+        ({"a" * 201: np.zeros(2)}, {}, ValueError, "expected a name of 1 to 200 printable"),
+        ({3: np.zeros(2)}, {}, TypeError, "expected a string as an array's name. Received: int."),
+        ({}, [1], TypeError, "header expects a mapping that JSON can hold. Received: list."),
         ({}, {"a": np.float32(1)}, TypeError, "float32 is not JSON serializable"),
-        ({}, {"a": "x" * (storage.MAX_HEADER + 1)}, ValueError, "Put long lists of numbers into an array"),
+        ({}, {"a": "x" * (storage.MAX_HEADER + 1)}, ValueError, "header expects at most 16777216 bytes. Received: more."),
         ({}, {1: 2, "1": 3}, ValueError, "same name twice"),
     ],
 )
@@ -232,8 +232,8 @@ U8 = {"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}
         (file_bytes(U8, b"xy", {"mechanet": '{"header":{},"sha256":""}'}), "do not match their SHA-256"),
         (file_bytes(U8, b"xy", {"mechanet": '{"header":{"a":1,"a":1},"sha256":""}'}), "same name twice"),
         (file_bytes(U8, b"xy", {"format": "pt"}), r"its metadata has \['format'\]"),
-        (signed({"a\x00": U8["a"]}, b"xy", {}), "name must be 1 to 200 printable characters"),
-        (signed({"a" * 300: U8["a"]}, b"xy", {}), "name must be 1 to 200 printable characters"),
+        (signed({"a\x00": U8["a"]}, b"xy", {}), "expected a name of 1 to 200 printable characters"),
+        (signed({"a" * 300: U8["a"]}, b"xy", {}), "expected a name of 1 to 200 printable characters"),
         (
             signed({"a": {"dtype": "BOOL", "shape": [2], "data_offsets": [0, 2]}}, b"\x01\x02", {}),
             "truth values that are neither 0 nor 1",
@@ -248,7 +248,7 @@ U8 = {"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}
         ),
         (
             file_bytes({"a": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}, b"xy"),
-            r"array 'a' has dtype=BF16, expected one of \['F16', 'F32'",
+            r"array 'a' has dtype=BF16, which is none of \['F16', 'F32'",
         ),
     ],
 )
@@ -257,7 +257,7 @@ def test_hostile_bytes_are_refused_and_the_text_says_why(path, data, text):
     with pytest.raises(ValueError, match=text) as caught:
         storage.read(path)
     assert str(caught.value).startswith(f"{path} cannot be read as a mechanet file: ")
-    assert str(caught.value).endswith("Use another copy of it, or write it again with save()")
+    assert str(caught.value).endswith("Use another copy of it, or write it again with save().")
 
 
 def test_a_name_that_stands_twice_is_refused(path):
@@ -481,15 +481,15 @@ def states_with(directory, steps, **keep):
 
 
 def test_the_last_states_stay(tmp_path):
-    states = states_with(tmp_path / "a" / "run", [0, 9, 10, 100, 2000])
+    states = states_with(tmp_path / "a" / "run", [0, 9, 10, 100, 10**12])
     assert [path.name for path in states.paths()] == [
         "state-000000000010.safetensors",
         "state-000000000100.safetensors",
-        "state-000000002000.safetensors",
+        "state-1000000000000.safetensors",
     ]
     arrays, header, path, damaged = states.newest()
-    assert (header, path.name, damaged) == ({"step": 2000}, "state-000000002000.safetensors", [])
-    assert arrays["theta"].tolist() == [2000.0] * 4
+    assert (header, path.name, damaged) == ({"step": 10**12}, "state-1000000000000.safetensors", [])
+    assert arrays["theta"].tolist() == [1e12] * 4
 
 
 def test_a_damaged_newest_state_is_reported_and_the_one_before_it_used(tmp_path):
@@ -534,7 +534,7 @@ def test_no_state_and_no_readable_state_are_different_errors(tmp_path):
     states_with(tmp_path, [1, 2])
     for path in storage.States(tmp_path).paths():
         path.write_bytes(b"x" * 9)
-    with pytest.raises(ValueError, match=r"can be read: .*2\.safe.* with save\(\); .*1\.safe"):
+    with pytest.raises(ValueError, match=r"can be read: .*2\.safe.* with save\(\)\. .*1\.safe"):
         storage.States(tmp_path).newest()
 
 
@@ -556,13 +556,13 @@ def test_what_a_killed_writer_left_is_cleared_after_an_hour(tmp_path):
 
 @pytest.mark.parametrize("keep", [0, -1, 2.0, True, "3"])
 def test_keep_is_a_whole_number(tmp_path, keep):
-    with pytest.raises(ValueError, match=f"at least 1. Received: keep={keep!r}"):
+    with pytest.raises((TypeError, ValueError), match=f"keep expects an integer.* Received: keep={keep!r}"):
         storage.States(tmp_path, keep)
 
 
-@pytest.mark.parametrize("step", [-1, 1.0, True, 10**12])
+@pytest.mark.parametrize("step", [-1, 1.0, True])
 def test_step_is_a_whole_number(tmp_path, step):
-    with pytest.raises(ValueError, match="step must be a whole number"):
+    with pytest.raises((TypeError, ValueError), match=f"step expects an integer.* Received: step={step!r}"):
         storage.States(tmp_path).save({}, {}, step)
 
 

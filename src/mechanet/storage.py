@@ -29,6 +29,8 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from mechanet import checks
+
 KEY = "mechanet"  # the one entry in the file's metadata
 MAX_HEADER = 16 * 2**20  # bytes of safetensors header; lists longer than that belong into an array
 MAX_NAME = 200  # characters of an array's name
@@ -128,7 +130,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
             raise OSError(
                 error.errno or errno.EIO,
                 f"Could not write {os.fspath(path)}: {why}. What was there before is unchanged. "
-                f"Free some space or choose another place, then write again",
+                f"Free some space or choose another place, then write again.",
             ) from error
         raise
     disk.sync_directory(directory)
@@ -152,7 +154,7 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     except ValueError as error:
         raise ValueError(
             f"{path} cannot be read as a mechanet file: {error}. "
-            f"Use another copy of it, or write it again with save()"
+            f"Use another copy of it, or write it again with save()."
         ) from error
 
 
@@ -162,12 +164,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 def _encode(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> bytes:
     plain = {name: _plain(name, array) for name, array in arrays.items()}
     if not isinstance(header, Mapping):
-        raise TypeError(f"The header must be a mapping that JSON can hold. Received: {type(header).__name__}")
+        raise TypeError(f"header expects a mapping that JSON can hold. Received: {type(header).__name__}.")
     header = dict(header)
     metadata = {KEY: json.dumps({"header": header, "sha256": _digest(plain, header)})}
     data = safetensors.numpy.save(plain, metadata)
     if int.from_bytes(data[:8], "little") > MAX_HEADER:
-        raise ValueError(f"The header takes more than {MAX_HEADER} bytes. Put long lists of numbers into an array")
+        raise ValueError(
+            f"header expects at most {MAX_HEADER} bytes. Received: more. Put long lists into an array."
+        )
     # safetensors 0.8.0 has written wrong bytes without a word: believe only what can be read again.
     _decode(data)
     return data
@@ -185,7 +189,7 @@ def _decode(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     for name, entry in sorted(entries):
         _check_name(name)
         if entry["dtype"] not in DTYPES:
-            raise ValueError(f"array {name!r} has dtype={entry['dtype']}, expected one of {[*DTYPES]}")
+            raise ValueError(f"array {name!r} has dtype={entry['dtype']}, which is none of {[*DTYPES]}")
         array = np.frombuffer(entry["data"], DTYPES[entry["dtype"]])
         if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
             raise ValueError(f"array {name!r} holds truth values that are neither 0 nor 1")
@@ -210,16 +214,16 @@ def _check_size(start: bytes, size: int) -> None:
         raise ValueError(f"it is truncated: {size} bytes, and the shortest file has more than 8")
     claimed = int.from_bytes(start, "little")
     if claimed > MAX_HEADER:
-        raise ValueError(f"it claims a header of {claimed} bytes, expected at most {MAX_HEADER}")
+        raise ValueError(f"it claims a header of {claimed} bytes, more than {MAX_HEADER}")
     if claimed > size - 8:
         raise ValueError(f"it is truncated: its header takes {claimed} bytes and the file has {size}")
 
 
 def _check_name(name: str) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"An array's name must be a string. Received: {type(name).__name__}")
+        raise TypeError(f"expected a string as an array's name. Received: {type(name).__name__}.")
     if not (0 < len(name) <= MAX_NAME and name.isprintable()) or name == "__metadata__":
-        raise ValueError(f"an array's name must be 1 to {MAX_NAME} printable characters, not {name[:50]!r}")
+        raise ValueError(f"expected a name of 1 to {MAX_NAME} printable characters. Received: {name[:50]!r}")
 
 
 def _plain(name: str, array: np.ndarray) -> np.ndarray:
@@ -228,8 +232,8 @@ def _plain(name: str, array: np.ndarray) -> np.ndarray:
     array = np.asarray(array, order="C")
     if array.dtype.type not in DTYPES.values():
         raise TypeError(
-            f"Array {name!r} has dtype={array.dtype}; a file holds boolean, integer, float16/32/64 or "
-            f"complex64 arrays. Convert it first, for example with .astype('float64')"
+            f"array {name!r} expects boolean, integer, float16/32/64 or complex64 numbers. "
+            f"Received: dtype={array.dtype}. Convert it first, for example with .astype('float64')."
         )
     return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
 
@@ -274,23 +278,21 @@ class States:
         How many states stay, at least 1. With 2 or more, a damaged newest one is no loss of the run.
     """
 
-    NAME = re.compile(r"state-\d{12}\.safetensors")
+    NAME = re.compile(r"state-\d{12,}\.safetensors")
 
     def __init__(self, directory: str | os.PathLike[str], keep: int = 3) -> None:
-        if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
-            raise ValueError(f"keep must be a whole number of states, at least 1. Received: keep={keep!r}")
         self.directory = Path(directory).absolute()
-        self.keep = keep
+        self.keep = checks.integer("keep", keep)
 
     def paths(self) -> list[Path]:
         """The states' files, oldest first."""
         found = self.directory.iterdir() if self.directory.is_dir() else iter(())
-        return sorted(path for path in found if self.NAME.fullmatch(path.name))
+        matching = (path for path in found if self.NAME.fullmatch(path.name))
+        return sorted(matching, key=lambda path: (len(path.name), path.name))
 
     def save(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], step: int) -> Path:
         """Write the state of ``step`` (counted from 0), then remove all but the last ``keep``."""
-        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < 10**12:
-            raise ValueError(f"step must be a whole number, at least 0. Received: step={step!r}")
+        step = checks.integer("step", step, 0)
         missing = [place for place in (self.directory, *self.directory.parents) if not place.exists()]
         self.directory.mkdir(parents=True, exist_ok=True)
         for place in missing:
@@ -319,8 +321,8 @@ class States:
             else:
                 return arrays, header, path, damaged
         if damaged:
-            raise ValueError(f"No state in {self.directory} can be read: " + "; ".join(damaged))
-        raise FileNotFoundError(f"There is no state in {self.directory}. Start the run without resuming")
+            raise ValueError(f"No state in {self.directory} can be read: " + " ".join(damaged))
+        raise FileNotFoundError(f"There is no state in {self.directory}. Start the run without resuming.")
 
     def _rotate(self, newest: Path) -> None:
         """Remove states beyond the last ``keep``, never the newest, and what killed writers left behind."""

@@ -463,7 +463,7 @@ def test_rows_are_the_plain_ones_bit_for_bit(dtype, kind, scale, shape, rng):
 @pytest.mark.parametrize("row", [-1, 40])
 def test_rows_that_are_not_there(kind, row):
     net = mn.Network([mn.Dense(2)], (784,))
-    with pytest.raises(IndexError, match=f"there is no row {row} in 40"):
+    with pytest.raises(IndexError, match=f"expected rows from 0 to 39. Received: {row}."):
         net.run(np.zeros((40, 784), kind), rows=np.array([1, row, 2]))
 
 
@@ -471,7 +471,7 @@ def test_rows_that_are_not_there(kind, row):
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_that_are_not_there(label):
     loss = kernels.fused(NUMPY, CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
-    with pytest.raises(IndexError, match="labels go from 0 to 2"):
+    with pytest.raises(IndexError, match="expected labels from 0 to 2. Received: others."):
         loss.measure(np, np.zeros((2, 3)), np.array([0, label]), np.full(2, 0.5))
 
 
@@ -531,7 +531,7 @@ def test_loops_are_not_run_over_what_does_not_fit():
         step(np, theta, long, {}, 0.1, 1)
     with pytest.raises(ValueError, match="Received: 4 float32."):
         step(np, theta, np.ones(4, "float32"), {}, 0.1, 1)
-    with pytest.raises(ValueError, match="a loop expects an array whose numbers lie one after another"):
+    with pytest.raises(ValueError, match="a loop expects a contiguous array. Received: strides="):
         step(np, theta, np.ones(8)[::2], {}, 0.1, 1)
     with pytest.raises(TypeError, match="not C contiguous"):
         step(np, np.ones(8)[::2], theta, {}, 0.1, 1)

@@ -377,6 +377,8 @@ def test_errors_say_what_to_do(rng):
         mn.plots.history(mn.History())
     with pytest.raises(ValueError, match="points expects an integer of at least 2. Received: points=1"):
         mn.plots.landscape(net, x, y, points=1)
+    with pytest.raises(ValueError, match="span expects a finite number above 0. Received: span=0"):
+        mn.plots.landscape(net, x, y, span=0.0)
     with pytest.raises(ValueError, match="frames expects an integer of at least 1. Received: frames=0"):
         mn.plots.training_film(mn.Training(net, x, y), 2, "film.gif", frames=0)
 

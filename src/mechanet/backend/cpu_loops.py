@@ -68,7 +68,7 @@ def at(array: np.ndarray | None) -> Any:
         return writes(array)
     except TypeError:  # read-only
         if not array.flags.c_contiguous:
-            raise ValueError("a loop expects an array whose numbers lie one after another") from None
+            raise ValueError(f"a loop expects a contiguous array. Received: strides={array.strides}.") from None
         return array.ctypes.data
 
 

@@ -45,11 +45,14 @@ def unusable(error: Exception, cupy: Callable[[], ModuleType]) -> DeviceError:
     if status == INSUFFICIENT_DRIVER:
         runtime = cupy().cuda.runtime
         driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-        need = f"CUDA {wanted // 1000} needs driver {DRIVERS.get(wanted // 1000, 'of its time')} or newer"
+        oldest = DRIVERS.get(wanted // 1000)
+        need = (
+            f"CUDA {wanted // 1000} needs {f'driver {oldest} or newer' if oldest else 'a driver that supports it'}"
+        )
         if not driver:
             return DeviceError(
                 'device="cuda" needs an NVIDIA driver, and there is none on this machine. Install it '
-                f"({need}); a container must be started with --gpus all, by the NVIDIA Container Toolkit."
+                f"({need}); start a container with --gpus all, by the NVIDIA Container Toolkit."
             )
         older = "" if driver < 12000 else ", or install the CuPy for your driver: pip install 'mechanet[cuda12]'"
         return DeviceError(
@@ -61,7 +64,7 @@ def unusable(error: Exception, cupy: Callable[[], ModuleType]) -> DeviceError:
         why = f" CUDA_VISIBLE_DEVICES={hidden!r} may hide it." if hidden is not None else ""
         return DeviceError(
             f'device="cuda" needs a GPU: the NVIDIA driver is there but shows none.{why} '
-            "See what nvidia-smi says; a container must be started with --gpus all."
+            "See what nvidia-smi says; start a container with --gpus all."
         )
     return DeviceError(f'device="cuda" does not work on this machine. CUDA says: {error}')
 

@@ -17,7 +17,7 @@ def check(checkpoint: Path | None, every: str, keep: int, resume: bool) -> None:
     checkpoints.check_every(every)
     mn.checks.integer("keep", keep)
     if resume and checkpoint is None:
-        raise ValueError("--resume expects --checkpoint DIR, the folder with the states to go on from.")
+        raise ValueError("--resume expects --checkpoint DIR, the folder to go on from. Received: no such option.")
 
 
 def resumed(checkpoint: Path, network: mn.Network, x, y, *, validation, **options: Any) -> mn.Training:

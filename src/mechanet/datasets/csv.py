@@ -61,20 +61,22 @@ def read_csv(path, *, label=None, unlabelled=False):
         with open(path, encoding="utf-8-sig", newline="") as file:
             first = next(csv.reader(file), None)
             if not first:
-                raise ValueError(f"{path}: expected a line of column names or of numbers; received an empty line")
+                raise ValueError(
+                    f"{path}: expected a line of column names or of numbers. Received: an empty line."
+                )
             columns, label_at = _layout(path, first, label, unlabelled)
             width = len(first) - (label_at is not None)
             if width == 0:
                 raise ValueError(
-                    f"{path}: expected at least one column beside the label; received only {first[0]!r}"
+                    f"{path}: expected at least one column beside the label. Received: only {first[0]!r}."
                 )
             x, labels = (_read_digits if width == PIXELS else _read_any)(path, file, columns, label_at, width)
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected UTF-8 text; received other bytes: {error}") from error
+        raise ValueError(f"{path}: expected UTF-8 text. Received: other bytes ({error}).") from error
     except csv.Error as error:
-        raise ValueError(f"{path}: expected comma-separated fields; received what is none: {error}") from error
+        raise ValueError(f"{path}: expected comma-separated fields. Received: malformed CSV ({error}).") from error
     if len(x) == 0:
-        raise ValueError(f"{path}: expected at least one row below the column names; received none")
+        raise ValueError(f"{path}: expected at least one row below the column names. Received: none.")
     if columns is not None and label_at is not None:
         columns = columns[:label_at] + columns[label_at + 1 :]
     return Table(x, labels, columns, path)
@@ -87,7 +89,7 @@ def _layout(path, first, label, unlabelled):
         if label is not None or len(names) not in (PIXELS, PIXELS + 1):
             raise ValueError(
                 f"{path}: expected a first line that names the columns (only rows of {PIXELS} pixels, with "
-                f"or without a label before them, need no names); received {len(names)} numbers"
+                f"or without a label before them, need no names). Received: {len(names)} numbers."
             )
         return None, (0 if len(names) == PIXELS + 1 else None)
     if label is None:
@@ -97,7 +99,7 @@ def _layout(path, first, label, unlabelled):
         if unlabelled:
             return names, None
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise ValueError(f"{path}: expected a column called label={label!r}; received the columns {shown}")
+        raise ValueError(f"{path}: expected a column called label={label!r}. Received: the columns {shown}.")
     return names, names.index(label)
 
 
@@ -130,13 +132,13 @@ def _read_any(path, file, columns, label_at, width):
     fields = width + (label_at is not None)
     for line, row in _rows(file, columns):
         if len(row) != fields:
-            raise ValueError(f"{path}, line {line}: expected {fields} fields; received {len(row)}")
+            raise ValueError(f"{path}, line {line}: expected {fields} fields. Received: {len(row)}.")
         numbers = row
         if label_at is not None:
             numbers = row[:label_at] + row[label_at + 1 :]
             labels.append(row[label_at].strip())
             if not labels[-1]:
-                raise ValueError(f"{path}, line {line}: expected a label; received an empty field")
+                raise ValueError(f"{path}, line {line}: expected a label. Received: an empty field.")
         try:
             values.extend(map(float, numbers))
         except ValueError:
@@ -172,7 +174,7 @@ def _wrong_field(path, line, row, columns, label_at, width):
     )
     expected = "a whole number in 0..255, a pixel" if width == PIXELS else "a finite number"
     name = f"column {columns[position]!r}" if columns is not None else f"column {position + 1}"
-    return f"{path}, line {line}, {name}: expected {expected}; received {text[:40]!r}"
+    return f"{path}, line {line}, {name}: expected {expected}. Received: {text[:40]!r}."
 
 
 def _is_number(text):

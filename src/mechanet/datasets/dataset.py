@@ -25,12 +25,12 @@ class Split:
     def __post_init__(self):
         if self.x.ndim != 2 or len(self.x) == 0:
             raise ValueError(
-                f"expected at least one row of x, shape (n, features); received x.shape={self.x.shape}"
+                f"expected at least one row of x, shape (n, features). Received: x.shape={self.x.shape}."
             )
         if self.y is not None and self.y.shape != (len(self.x),):
             raise ValueError(
-                f"expected one label for each row of x; received {len(self.x)} rows and labels of "
-                f"shape {self.y.shape}"
+                f"expected one label for each row of x. Received: {len(self.x)} rows and "
+                f"labels of shape {self.y.shape}."
             )
 
     def __len__(self):

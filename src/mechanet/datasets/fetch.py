@@ -62,14 +62,14 @@ def _verify(known, folder, dataset):
     """Hold what was read against the published digests."""
     for part, split in (("train", dataset.train), ("t10k", dataset.test)):
         if split is None:
-            raise ValueError(f"{folder}: expected {IMAGES.format(part)}, plain or .gz; received no such file")
+            raise ValueError(f"{folder}: expected {IMAGES.format(part)}, plain or .gz. Received: no such file.")
         images, labels = split.x.reshape(-1, *dataset.image_shape), split.y.astype(np.uint8)
         for kind, name, values in (("images", IMAGES, images), ("labels", LABELS, labels)):
             expected, received = known.sha256[name.format(part)], digest(values)
             if received != expected:
                 raise ValueError(
-                    f"{idx_file(folder, part, kind)}: expected {known.name}, SHA-256 {expected}; received "
-                    f"SHA-256 {received}. To use other data, load their folder by its path"
+                    f"{idx_file(folder, part, kind)}: expected {known.name}, SHA-256 {expected}. Received: "
+                    f"SHA-256 {received}. To use other data, load their folder by its path."
                 )
 
 
@@ -80,7 +80,7 @@ def fetch(known: Known) -> Path:
     except ImportError as error:
         raise ImportError(
             f"{known.name!r} is not in $MECHANET_DATA, and fetching it needs pooch: "
-            f'pip install "mechanet[fetch]". Or put its four IDX files into a folder and load that folder'
+            f'pip install "mechanet[fetch]". Or put its four IDX files into a folder and load that folder.'
         ) from error
     folder = pooch.os_cache("mechanet") / known.name
     for name, sha256 in known.sha256.items():
@@ -107,15 +107,12 @@ def _fetch_file(known, name, sha256, folder):
         try:
             pooch.retrieve(mirror + name + ".gz", sha256, name, folder, downloader=_download)
             return
-        except (
-            requests.RequestException,
-            ValueError,
-        ) as error:  # ValueError: ours, or pooch's for a wrong hash
+        except (requests.RequestException, ValueError) as error:  # ValueError: ours, or pooch's for a wrong hash
             failures.append(f"{mirror}: {error}")
     raise OSError(
-        f"could not fetch {known.name}: expected {name} from one of its mirrors; received "
+        f"could not fetch {known.name}: expected {name} from one of its mirrors. Received: "
         + "; ".join(failures)
-        + ". Put its four IDX files into a folder and load that folder, or set MECHANET_DATA to it"
+        + ". Put its four IDX files into a folder and load that folder, or set MECHANET_DATA to it."
     )
 
 
@@ -137,14 +134,14 @@ def _download(url, target, _pooch):
             try:
                 expanded = expander.decompress(chunk, limit + 1 - written)
             except zlib.error as error:
-                raise ValueError(f"expected gzip; received something else: {error}") from error
+                raise ValueError(f"no gzip file ({error})") from error
             written += len(expanded)
             if written > limit:
-                raise ValueError(f"expected at most {limit:,} bytes, expanded; received more")
+                raise ValueError(f"more than {limit:,} bytes, expanded")
             file.write(expanded)
             if expander.eof:
                 return
-    raise ValueError(f"expected a whole gzip file; received a truncated one, {written:,} bytes, expanded")
+    raise ValueError(f"a truncated gzip file, {written:,} bytes, expanded")
 
 
 @contextmanager

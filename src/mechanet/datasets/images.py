@@ -84,13 +84,15 @@ def _grey(file, name):
                     return _decode(picture, pil)
     except pil.Image.DecompressionBombError:
         raise ValueError(
-            f"{name}: expected an image of at most {LARGEST:,} pixels; received a larger one"
+            f"{name}: expected an image of at most {LARGEST:,} pixels. Received: a larger one."
         ) from None
     except pil.UnidentifiedImageError:
-        raise ValueError(f"{name}: expected a PNG or JPEG image; received something else") from None
+        raise ValueError(f"{name}: expected a PNG or JPEG image. Received: something else.") from None
     except Exception as error:  # a decoder meets damaged bytes with almost any exception
-        raise ValueError(f"{name}: expected a whole PNG or JPEG image; received a damaged one: {error}") from error
-    raise ValueError(f"{name}: expected an image of at most {LARGEST:,} pixels; received {size:,}")
+        raise ValueError(
+            f"{name}: expected a whole PNG or JPEG image. Received: a damaged one ({error})."
+        ) from error
+    raise ValueError(f"{name}: expected an image of at most {LARGEST:,} pixels. Received: {size:,}.")
 
 
 def _decode(picture, pil):
@@ -141,8 +143,8 @@ def _ink(ink, name):
     strongest = ink.max()
     if strongest < LEAST_CONTRAST:
         raise ValueError(
-            f"{name}: expected a digit that stands out from its background; received an image without one "
-            f"(contrast {max(strongest, 0):.0f} of 255)"
+            f"{name}: expected a digit that stands out from its background. Received: an image without one "
+            f"(contrast {max(strongest, 0):.0f} of 255)."
         )
     noise = NOISE * np.median(np.abs(_edges(ink)))
     faintest = np.clip(noise, strongest * FAINTEST, strongest / 2)

@@ -62,8 +62,8 @@ def load(name_or_path="digits", **options) -> Dataset:
     """
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise TypeError(
-            f"expected name_or_path to be a name ({', '.join(NAMES)}) or a path; "
-            f"received {type(name_or_path).__name__}"
+            f"expected name_or_path to be a name ({', '.join(NAMES)}) or a path. "
+            f"Received: {type(name_or_path).__name__}."
         )
     if name_or_path == "digits":
         return _call(digits, name_or_path, (), options)
@@ -73,8 +73,8 @@ def load(name_or_path="digits", **options) -> Dataset:
         return _call(load_known, name_or_path, (KNOWN[name_or_path],), options)
     if not Path(name_or_path).exists():
         raise ValueError(
-            f"expected name_or_path to be one of {', '.join(NAMES)}, or an existing file or folder; "
-            f"received {str(name_or_path)!r}"
+            f"expected name_or_path to be one of {', '.join(NAMES)}, or an existing file or folder. "
+            f"Received: {str(name_or_path)!r}."
         )
     return _call(read_path, name_or_path, (name_or_path,), options)
 
@@ -84,7 +84,7 @@ def _call(loader, name, arguments, options):
     for option in options:
         if option not in accepted:
             raise TypeError(
-                f"expected the options of {str(name)!r} to be among: {', '.join(accepted) or 'none'}; "
-                f"received {option}={options[option]!r}"
+                f"expected the options of {str(name)!r} to be among: {', '.join(accepted) or 'none'}. "
+                f"Received: {option}={options[option]!r}."
             )
     return loader(*arguments, **options)

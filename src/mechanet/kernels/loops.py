@@ -44,7 +44,7 @@ class Rows:
             if self.scaled:
                 A *= self.factor
         if done < m:
-            raise IndexError(f"there is no row {rows[done]} in {len(whole)}")
+            raise IndexError(f"expected rows from 0 to {len(whole) - 1}. Received: {rows[done]}.")
         return A, None
 
     def backward(self, dA, cache, input_gradient=True):
@@ -89,7 +89,7 @@ class CrossEntropy:
         labels, weights, total = at(T), at(c), ctypes.byref(loss)
         correct = loops.less_largest(*Z.shape, at(Z), labels, weights, writes(E), total)
         if correct < 0:
-            raise IndexError(f"labels go from 0 to {Z.shape[1] - 1}")
+            raise IndexError(f"expected labels from 0 to {Z.shape[1] - 1}. Received: others.")
         np.exp(E, out=E)
         loops.softmax_less_labels(*Z.shape, writes(E), labels, weights, total)
         return Z.dtype.type(loss.value), E, correct

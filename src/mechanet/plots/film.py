@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+from mechanet import checks
 from mechanet.plots import canvas
 from mechanet.plots.images import weights
 from mechanet.plots.planes import decision_boundary
@@ -41,8 +42,7 @@ def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a
     ImportError
         Without matplotlib or Pillow.
     """
-    if not isinstance(frames, int) or frames < 1:
-        raise ValueError(f"frames expects an integer of at least 1. Received: frames={frames!r}.")
+    frames, epochs = checks.integer("frames", frames), checks.integer("epochs", epochs)
     canvas.matplotlib()
     from PIL import Image
 
@@ -65,7 +65,7 @@ def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a
         figure.savefig(file, format="png", dpi=90)
         pictures.append(Image.open(file).convert("RGB"))
 
-    every = -(-int(epochs) // frames)
+    every = -(-epochs // frames)
     draw(f"epoch {training.epoch}")
     for epoch in training.epochs(epochs):
         last = training.epoch == training.planned or training.stopped_early

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from mechanet import checks
 from mechanet.plots import canvas
 
 UNITS = 64  # drawn as images
@@ -156,8 +157,7 @@ def mistakes(net, x, y, n: int = 9, *, classes=None, image_shape=None) -> Any:
         Beside each row the probabilities of the classes, of many the five highest; the true one is hatched.
     """
     canvas.classifier(net, "mistakes")
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n expects an integer of at least 1. Received: n={n!r}.")
+    n = checks.integer("n", n)
     X, truth, P = canvas.host(x), canvas.true_labels(net, y), canvas.class_probabilities(net, x)
     guess = P.argmax(axis=1)
     wrong = np.flatnonzero(guess != truth)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 import mechanet.backend
+from mechanet import checks
 from mechanet.plots import canvas
 
 GRID = 200
@@ -128,10 +129,8 @@ def landscape(net, x, y, *, span: float = 1.0, points: int = 25, seed: int = 0, 
     Li, Xu, Taylor, Studer and Goldstein (2018), Visualizing the loss landscape of neural nets, section 4: each
     unit's part of a direction is as long as the unit's weights, and biases stay.
     """
-    if not isinstance(points, int) or points < 2:
-        raise ValueError(f"points expects an integer of at least 2. Received: points={points!r}.")
-    if not 0.0 < span < np.inf:
-        raise ValueError(f"span expects a number above 0. Received: span={span!r}.")
+    points = checks.integer("points", points, 2)
+    span = checks.real("span", span, 0.0, open_low=True)
     steps = np.linspace(-span, span, points)
     theta = canvas.host(net.parameters).astype("float64")
     first, second = directions(net, seed)

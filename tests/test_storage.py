@@ -470,49 +470,49 @@ def test_many_writers_of_one_file_leave_one_whole_file(path):
     assert os.listdir(path.parent) == [path.name]
 
 
-# ---------------------------------------------------------------- states
+# ---------------------------------------------------------------- a directory of checkpoints
 
 
-def states_with(directory, steps, **keep):
-    states = storage.States(directory, **keep)
+def files_with(directory, steps, **keep):
+    files = storage.CheckpointFiles(directory, **keep)
     for step in steps:
-        states.save({"theta": np.full(4, float(step))}, {"step": step}, step)
-    return states
+        files.save({"theta": np.full(4, float(step))}, {"step": step}, step)
+    return files
 
 
 def test_the_last_states_stay(tmp_path):
-    states = states_with(tmp_path / "a" / "run", [0, 9, 10, 100, 10**12])
-    assert [path.name for path in states.paths()] == [
-        "state-000000000010.safetensors",
-        "state-000000000100.safetensors",
-        "state-1000000000000.safetensors",
+    files = files_with(tmp_path / "a" / "run", [0, 9, 10, 100, 10**12])
+    assert [path.name for path in files.paths()] == [
+        "checkpoint-000000000010.safetensors",
+        "checkpoint-000000000100.safetensors",
+        "checkpoint-1000000000000.safetensors",
     ]
-    arrays, header, path, damaged = states.newest()
-    assert (header, path.name, damaged) == ({"step": 10**12}, "state-1000000000000.safetensors", [])
+    arrays, header, path, damaged = files.newest()
+    assert (header, path.name, damaged) == ({"step": 10**12}, "checkpoint-1000000000000.safetensors", [])
     assert arrays["theta"].tolist() == [1e12] * 4
 
 
-def test_a_damaged_newest_state_is_reported_and_the_one_before_it_used(tmp_path):
-    states = states_with(tmp_path, [1, 2, 3])
-    newest = states.paths()[-1]
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(tmp_path):
+    files = files_with(tmp_path, [1, 2, 3])
+    newest = files.paths()[-1]
     newest.write_bytes(newest.read_bytes()[:-1])
-    _, header, path, damaged = states.newest()
+    _, header, path, damaged = files.newest()
     assert header == {"step": 2}
-    assert path == states.paths()[1]
+    assert path == files.paths()[1]
     assert len(damaged) == 1
     assert damaged[0].startswith(f"{newest} cannot be read as a mechanet file")
 
 
-def test_going_on_after_a_damaged_state_replaces_it(tmp_path):
-    states = states_with(tmp_path, [1, 2, 3])
-    states.paths()[-1].write_bytes(b"")
-    states_with(tmp_path, [3])
-    assert states.newest()[1:] == ({"step": 3}, states.paths()[-1], [])
+def test_resuming_after_a_damaged_checkpoint_replaces_it(tmp_path):
+    files = files_with(tmp_path, [1, 2, 3])
+    files.paths()[-1].write_bytes(b"")
+    files_with(tmp_path, [3])
+    assert files.newest()[1:] == ({"step": 3}, files.paths()[-1], [])
 
 
-def test_a_state_just_written_is_never_removed(tmp_path):
-    states = states_with(tmp_path, [7, 8, 9, 1], keep=2)
-    assert [int(path.stem[6:]) for path in states.paths()] == [1, 9]
+def test_a_checkpoint_just_written_is_never_removed(tmp_path):
+    files = files_with(tmp_path, [7, 8, 9, 1], keep=2)
+    assert [int(path.stem[11:]) for path in files.paths()] == [1, 9]
 
 
 def test_every_directory_that_is_made_is_brought_to_the_disk(tmp_path, monkeypatch):
@@ -523,26 +523,26 @@ def test_every_directory_that_is_made_is_brought_to_the_disk(tmp_path, monkeypat
             synced.append(directory)
 
     monkeypatch.setattr(storage, "disk", Recording())
-    states_with(tmp_path / "a" / "b", [0])
+    files_with(tmp_path / "a" / "b", [0])
     assert sorted(synced) == [str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")]
 
 
-def test_no_state_and_no_readable_state_are_different_errors(tmp_path):
-    states = storage.States(tmp_path / "none")
-    with pytest.raises(FileNotFoundError, match=r"There is no state in .*none"):
-        states.newest()
-    states_with(tmp_path, [1, 2])
-    for path in storage.States(tmp_path).paths():
+def test_no_checkpoint_and_no_readable_checkpoint_are_different_errors(tmp_path):
+    files = storage.CheckpointFiles(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"There is no checkpoint in .*none"):
+        files.newest()
+    files_with(tmp_path, [1, 2])
+    for path in storage.CheckpointFiles(tmp_path).paths():
         path.write_bytes(b"x" * 9)
     with pytest.raises(ValueError, match=r"can be read: .*2\.safe.* with save\(\)\. .*1\.safe"):
-        storage.States(tmp_path).newest()
+        storage.CheckpointFiles(tmp_path).newest()
 
 
 def test_other_files_in_the_directory_are_left_alone(tmp_path):
-    for name in ("notes.txt", "state-1.safetensors", "state-000000000001.safetensors.bak", ".mechanet-1.tmp"):
+    for name in ("notes.txt", "checkpoint-1.safetensors", "checkpoint-000000000001.safetensors.bak", ".mechanet-1.tmp"):
         (tmp_path / name).write_text("mine")
-    states = states_with(tmp_path, [1, 2, 3], keep=1)
-    assert len(states.paths()) == 1
+    files = files_with(tmp_path, [1, 2, 3], keep=1)
+    assert len(files.paths()) == 1
     assert len(os.listdir(tmp_path)) == 5
 
 
@@ -550,35 +550,35 @@ def test_what_a_killed_writer_left_is_cleared_after_an_hour(tmp_path):
     for name, age in ((".mechanet-old.tmp", 3700), (".mechanet-new.tmp", 3500)):
         (tmp_path / name).write_bytes(b"half")
         os.utime(tmp_path / name, (time.time() - age,) * 2)
-    states_with(tmp_path, [1])
-    assert sorted(os.listdir(tmp_path)) == [".mechanet-new.tmp", "state-000000000001.safetensors"]
+    files_with(tmp_path, [1])
+    assert sorted(os.listdir(tmp_path)) == [".mechanet-new.tmp", "checkpoint-000000000001.safetensors"]
 
 
 @pytest.mark.parametrize("keep", [0, -1, 2.0, True, "3"])
 def test_keep_is_a_whole_number(tmp_path, keep):
     with pytest.raises((TypeError, ValueError), match=f"keep expects an integer.* Received: keep={keep!r}"):
-        storage.States(tmp_path, keep)
+        storage.CheckpointFiles(tmp_path, keep)
 
 
 @pytest.mark.parametrize("step", [-1, 1.0, True])
 def test_step_is_a_whole_number(tmp_path, step):
     with pytest.raises((TypeError, ValueError), match=f"step expects an integer.* Received: step={step!r}"):
-        storage.States(tmp_path).save({}, {}, step)
+        storage.CheckpointFiles(tmp_path).save({}, {}, step)
 
 
-def test_a_full_disk_leaves_the_earlier_states(tmp_path, monkeypatch):
-    states = states_with(tmp_path, [1, 2])
+def test_a_full_disk_leaves_the_earlier_checkpoints(tmp_path, monkeypatch):
+    files = files_with(tmp_path, [1, 2])
     monkeypatch.setattr(storage, "disk", failing("write", OSError(errno.ENOSPC, "No space left on device")))
     with pytest.raises(OSError, match="No space left on device"):
-        states.save({}, {}, 3)
+        files.save({}, {}, 3)
     monkeypatch.undo()
-    assert states.newest()[1] == {"step": 2}
+    assert files.newest()[1] == {"step": 2}
 
 
 def test_a_removed_directory_is_made_again(tmp_path):
-    states = states_with(tmp_path / "run", [1])
-    for path in states.paths():
+    files = files_with(tmp_path / "run", [1])
+    for path in files.paths():
         path.unlink()
     (tmp_path / "run").rmdir()
-    states.save({}, {"again": True}, 2)
-    assert states.newest()[1] == {"again": True}
+    files.save({}, {"again": True}, 2)
+    assert files.newest()[1] == {"again": True}

@@ -264,53 +264,53 @@ def _json(text: str | bytes, what: str) -> dict[str, Any]:
     return value
 
 
-# ---------------------------------------------------------------- a directory of states
+# ---------------------------------------------------------------- a directory of checkpoints
 
 
-class States:
-    """The last few states of a run in a directory, one file each; a damaged newest one costs one state.
+class CheckpointFiles:
+    """The last few checkpoints of a run in a directory, one file each; if the newest is damaged, the next is used.
 
     Parameters
     ----------
     directory
-        Where the states are; made if it is missing.
+        Where the checkpoints are; made if it is missing.
     keep
-        How many states stay, at least 1. With 2 or more, a damaged newest one is no loss of the run.
+        How many to keep, at least 1. With 2 or more, a damaged newest one does not lose the run.
     """
 
-    NAME = re.compile(r"state-\d{12,}\.safetensors")
+    NAME = re.compile(r"checkpoint-\d{12,}\.safetensors")
 
     def __init__(self, directory: str | os.PathLike[str], keep: int = 3) -> None:
         self.directory = Path(directory).absolute()
         self.keep = checks.integer("keep", keep)
 
     def paths(self) -> list[Path]:
-        """The states' files, oldest first."""
+        """The files, oldest first."""
         found = self.directory.iterdir() if self.directory.is_dir() else iter(())
         matching = (path for path in found if self.NAME.fullmatch(path.name))
         return sorted(matching, key=lambda path: (len(path.name), path.name))
 
     def save(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], step: int) -> Path:
-        """Write the state of ``step`` (counted from 0), then remove all but the last ``keep``."""
+        """Write the checkpoint of ``step`` (counted from 0), then remove all but the last ``keep``."""
         step = checks.integer("step", step, 0)
         missing = [place for place in (self.directory, *self.directory.parents) if not place.exists()]
         self.directory.mkdir(parents=True, exist_ok=True)
         for place in missing:
             disk.sync_directory(str(place.parent))
-        path = self.directory / f"state-{step:012d}.safetensors"
+        path = self.directory / f"checkpoint-{step:012d}.safetensors"
         write(path, arrays, header)
         self._rotate(path)
         return path
 
     def newest(self) -> tuple[dict[str, np.ndarray], dict[str, Any], Path, list[str]]:
-        """The newest state that can be read: arrays, header, its path, and why newer ones were refused.
+        """The newest checkpoint that can be read: arrays, header, its path, and why newer ones were refused.
 
         Raises
         ------
         FileNotFoundError
-            The directory holds no state.
+            The directory holds no checkpoint.
         ValueError
-            It holds states, and none can be read; the text gives each one's reason.
+            It holds checkpoints, and none can be read; the text gives each one's reason.
         """
         damaged: list[str] = []
         for path in reversed(self.paths()):
@@ -321,14 +321,14 @@ class States:
             else:
                 return arrays, header, path, damaged
         if damaged:
-            raise ValueError(f"No state in {self.directory} can be read: " + " ".join(damaged))
-        raise FileNotFoundError(f"There is no state in {self.directory}. Start the run without resuming.")
+            raise ValueError(f"No checkpoint in {self.directory} can be read: " + " ".join(damaged))
+        raise FileNotFoundError(f"There is no checkpoint in {self.directory}. Start the run without resuming.")
 
     def _rotate(self, newest: Path) -> None:
-        """Remove states beyond the last ``keep``, never the newest, and what killed writers left behind."""
+        """Remove all but the last ``keep``, never the newest, and what killed writers left behind."""
         old = [path for path in self.paths() if path != newest][::-1][self.keep - 1 :]
         for path in [*old, *self._stale()]:
-            with contextlib.suppress(OSError):  # a state too many loses nothing
+            with contextlib.suppress(OSError):  # one file too many does no harm
                 disk.remove(str(path))
 
     def _stale(self) -> Iterator[Path]:

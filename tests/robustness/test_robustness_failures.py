@@ -1,4 +1,4 @@
-"""Memory that runs out, a GPU that is lost, a training that diverges: said clearly, and the last good state stays."""
+"""Memory that runs out, a GPU that is lost, a training that diverges: said clearly, and the last good checkpoint stays."""
 
 import contextlib
 
@@ -126,13 +126,13 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_device_leaves_a_state_from_which_another_goes_on(tmp_path, failure):
+def test_a_failing_device_leaves_a_checkpoint_from_which_another_goes_on(tmp_path, failure):
     error, kind, text = FAILURES[failure]
-    states, said = failing_training(tmp_path, 2 * 4 * 3 + 3, error)  # 2 products a step, 4 steps an epoch
+    run, said = failing_training(tmp_path, 2 * 4 * 3 + 3, error)  # 2 products a step, 4 steps an epoch
     with pytest.raises(kind) as caught:
-        list(states.epochs(6))
+        list(run.epochs(6))
     assert text in str(caught.value)
-    assert said == [f"The last good state is {tmp_path / 'state-000000000012.safetensors'}."]
+    assert said == [f"The last good checkpoint is {tmp_path / 'checkpoint-000000000012.safetensors'}."]
     x, y = data()
     again = resume(tmp_path, x, y, notify=said.append)
     list(again.epochs())

@@ -95,7 +95,7 @@ def explain(error: Exception, device: str, free_bytes: Callable[[], int], work: 
     if type(error).__name__ in ("CUDARuntimeError", "CUDADriverError", "CUBLASError"):
         return DeviceError(
             f"{device} stopped working{f' at {work}' if work else ''}, and what its memory held is lost. "
-            f"CUDA says: {error}. Start a new process; a training goes on from its last state on the disk, "
+            f"CUDA says: {error}. Start a new process; a training resumes from its last checkpoint, "
             'on this device or on another: Training.resume(path, x, y, device="cpu").'
         )
     return None

@@ -14,7 +14,7 @@ import threadpoolctl
 
 import mechanet as mn
 from mechanet import kernels
-from mechanet.backend import NUMPY, cpu_loops, cpu_threads
+from mechanet.backend import NUMPY, cpu_loops, cpu_threads, resolve
 from mechanet.kernels import cpu
 from mechanet.losses import CrossEntropy, SquaredError
 
@@ -70,7 +70,7 @@ def test_targets_of_probabilities_take_the_plain_lines(rng):
 
 
 @pytest.mark.usefixtures("loops")
-def test_what_has_no_faster_twin_stays_as_it_is():
+def test_what_has_no_faster_form_stays_as_it_is():
     class Mine(mn.Adam):
         pass
 
@@ -323,9 +323,9 @@ def test_predictions_and_measures_are_worked_on_side_by_side(monkeypatch, rng):
     found, workers = [], []
     run_parallel = cpu_threads.run_parallel
 
-    def seen(works, count):
-        workers.append((len(works), count, blas_threads()))
-        return run_parallel(works, count)
+    def seen(tasks, count):
+        workers.append((len(tasks), count, blas_threads()))
+        return run_parallel(tasks, count)
 
     monkeypatch.setattr(cpu_threads, "run_parallel", seen)
     for had in (1, 3):
@@ -344,12 +344,25 @@ def test_threads_that_are_named_are_for_blas_alone(monkeypatch):
     assert cpu_threads.WORKERS.get() == 1
 
 
+@pytest.mark.parametrize(("threads", "outer", "inner"), [("auto", 3, 3), (2, 1, 2), (None, 1, 3)])
+def test_the_workers_of_an_outer_and_an_inner_block(monkeypatch, threads, outer, inner):
+    """With "auto" a small product gets one thread of BLAS, and a worker for each thread that BLAS had."""
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
+    net = mn.Network([mn.Dense(2)], (3,))
+    with threadpoolctl.threadpool_limits(3, "blas"):
+        with NUMPY.threads(threads, net, 4) as first, NUMPY.threads("auto", net, 4) as second:
+            assert (first, second, NUMPY.workers()) == (outer, inner, inner)
+        assert NUMPY.workers() == 1
+    with resolve(xp="array_api_strict").threads(threads, net, 4) as alone:
+        assert alone == 1
+
+
 def test_an_error_beside_is_raised_and_nothing_warns():
-    """The second work fails; the first, in the same context, divides by zero in silence."""
+    """The second task fails; the first, in the same context, divides by zero in silence."""
     def fail():
         raise MemoryError("beside")
 
-    with pytest.raises(MemoryError, match="does not suffice for blocks"), NUMPY.current("blocks"):
+    with pytest.raises(MemoryError, match="does not have enough memory for blocks"), NUMPY.current("blocks"):
         cpu_threads.run_parallel([lambda: np.ones(1) / 0, fail], 2)
     with NUMPY.current("blocks"):
         results = cpu_threads.run_parallel([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)], 3)
@@ -357,7 +370,7 @@ def test_an_error_beside_is_raised_and_nothing_warns():
 
 
 def test_a_worker_that_is_held_up_holds_up_nobody():
-    """Of five works the first takes as long as the other four: they are done meanwhile, by one other worker."""
+    """Of five tasks the first takes as long as the other four: they are done meanwhile, by one other worker."""
     others = threading.Event()
     done = []
 
@@ -371,8 +384,8 @@ def test_a_worker_that_is_held_up_holds_up_nobody():
             others.set()
         return number
 
-    works = [first, *(lambda number=number: other(number) for number in (1, 2, 3, 4))]
-    assert cpu_threads.run_parallel(works, 2) == [0, 1, 2, 3, 4]
+    tasks = [first, *(lambda number=number: other(number) for number in (1, 2, 3, 4))]
+    assert cpu_threads.run_parallel(tasks, 2) == [0, 1, 2, 3, 4]
 
 
 def test_after_an_error_no_new_work_begins():

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mechanet import layers, losses, optimizers
+from mechanet.backend import constants
 from mechanet.backend.cpu_threads import blas
 
 PART = 65_536  # numbers of each vector: several vectors of float32 are then at home in the second cache
@@ -81,19 +82,14 @@ class DenseReLU(Dense):
 
     def forward(self, X, rng=None):
         Z, _ = super().forward(X)
-        A = np.maximum(Z, _zeros(Z.shape, Z.dtype), out=Z)
+        zeros = constants.zeros(Z.size, Z.dtype).reshape(Z.shape)  # NumPy is much slower for an array and a number
+        A = np.maximum(Z, zeros, out=Z)
         return A, (X, A)
 
     def backward(self, dA, cache, input_gradient=True):
         X, A = cache
         dZ = np.multiply(dA, A > 0.0, out=dA)
         return super().backward(dZ, X, input_gradient)
-
-
-@functools.lru_cache(maxsize=16)
-def _zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """NumPy takes several times as long for an array and a number as for two arrays."""
-    return np.zeros(shape, dtype)
 
 
 @functools.cache
@@ -152,7 +148,7 @@ class CrossEntropy:
         m = T.shape[0]
         Z = Z.T.copy()  # (m, k) -> (k, m)
         Z -= np.maximum.reduce(Z)
-        at = T * m + _counted(m)  # where the score of the row's own class lies
+        at = T * m + constants.counting(m, np.int64)  # where the score of the row's own class lies
         own = Z.take(at)  # (m,)
         E = np.exp(Z, out=Z)
         S = np.add.reduce(E)
@@ -185,11 +181,6 @@ def cut(length: int, most: int) -> Iterator[slice]:
     step = -(-length // parts)
     for start in range(0, length, step):
         yield slice(start, min(start + step, length))
-
-
-@functools.lru_cache(maxsize=16)
-def _counted(length: int) -> np.ndarray:
-    return np.arange(length)
 
 
 def on_labels(form: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mechanet import losses
 from mechanet.backend import cpu_loops
-from mechanet.backend.cpu_loops import at, suits, writes
+from mechanet.backend.cpu_loops import pointer, suits, writable
 from mechanet.kernels import cpu
 from mechanet.layers import Dense, Gather, ReLU, Scale
 from mechanet.optimizers import SGD, Adam, AdamHat, AdamW, Momentum, RMSProp
@@ -38,9 +38,9 @@ class Rows:
         A = np.empty((m, *whole.shape[1:]), self.dtype)
         loops, sizes = cpu_loops.LOOPS[self.dtype], (m, self.numbers, len(whole))
         if is_bytes:
-            done = loops.scaled_rows(*sizes, at(whole), at(rows), self.factor, writes(A))
+            done = loops.scaled_rows(*sizes, pointer(whole), pointer(rows), self.factor, writable(A))
         else:
-            done = loops.gathered_rows(*sizes, at(whole), at(rows), writes(A))
+            done = loops.gathered_rows(*sizes, pointer(whole), pointer(rows), writable(A))
             if self.scaled:
                 A *= self.factor
         if done < m:
@@ -58,15 +58,15 @@ class DenseReLU(cpu.DenseReLU):
         if len(X) == 1 or X.dtype != self.plain.W.dtype or not self.plain.bias:
             return super().forward(X)  # one row is done sooner than a loop is called
         Z = self.multiply(X)
-        cpu_loops.LOOPS[Z.dtype].bias_relu(*Z.shape, writes(Z), at(self.plain.b))
+        cpu_loops.LOOPS[Z.dtype].bias_relu(*Z.shape, writable(Z), pointer(self.plain.b))
         return Z, (X, Z)
 
     def backward(self, dA, cache, input_gradient=True):
         (X, A), dtype = cache, self.plain.W.dtype
         if not (suits(dA, dtype) and suits(A, dtype) and dA.shape == A.shape):
             return super().backward(dA, cache, input_gradient)
-        db = writes(self.plain.db) if self.plain.bias else None
-        cpu_loops.LOOPS[A.dtype].relu_backward(*A.shape, writes(dA), at(A), db)
+        db = writable(self.plain.db) if self.plain.bias else None
+        cpu_loops.LOOPS[A.dtype].relu_backward(*A.shape, writable(dA), pointer(A), db)
         return self.multiply_back(dA, X, input_gradient)
 
 
@@ -86,12 +86,12 @@ class CrossEntropy:
         if not (fit and suits(T, np.int64) and suits(Z, c.dtype) and suits(c, c.dtype)):
             return self.plain.measure(xp, Z, T, c)
         loops, E, loss = cpu_loops.LOOPS[Z.dtype], np.empty_like(Z), ctypes.c_double()
-        labels, weights, total = at(T), at(c), ctypes.byref(loss)
-        correct = loops.less_largest(*Z.shape, at(Z), labels, weights, writes(E), total)
+        labels, weights, total = pointer(T), pointer(c), ctypes.byref(loss)
+        correct = loops.less_largest(*Z.shape, pointer(Z), labels, weights, writable(E), total)
         if correct < 0:
             raise IndexError(f"expected labels from 0 to {Z.shape[1] - 1}. Received: others.")
         np.exp(E, out=E)
-        loops.softmax_less_labels(*Z.shape, writes(E), labels, weights, total)
+        loops.softmax_less_labels(*Z.shape, writable(E), labels, weights, total)
         return Z.dtype.type(loss.value), E, correct
 
 
@@ -108,7 +108,7 @@ def _vectors(theta, *read, written=()) -> tuple:
         if vector is not None and (vector.shape != theta.shape or vector.dtype != theta.dtype):
             raise ValueError(f"a step on {theta.size} {theta.dtype} expects vectors like that. Received: "
                              f"{vector.size} {vector.dtype}.")  # fmt: skip
-    return theta.size, writes(theta), *map(at, read), *map(writes, written)
+    return theta.size, writable(theta), *map(pointer, read), *map(writable, written)
 
 
 def _sgd(plain):

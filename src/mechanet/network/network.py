@@ -80,7 +80,7 @@ class Network:
         made = (layer.output_shape for layer in self.layers if layer.kind not in ("scale", "shape"))
         row = [self.input_shape, *made]
         row_bytes = sum(math.prod(shape) for shape in row) * (8 if self.dtype == "float64" else 4)
-        self.block_rows = max(512, self.backend.block_bytes // row_bytes)
+        self.block_rows = max(512, self.backend.block_bytes() // row_bytes)
 
     def _assemble(self, shapes) -> None:
         """Bind the layers to `parameters` and `gradient`; what runs is the same, in fewer steps where it can."""

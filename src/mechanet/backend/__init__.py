@@ -19,11 +19,12 @@ from mechanet.backend import cpu_loops, cuda
 from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend, in_blocks, to_host
 
 __all__ = [
-    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "NumpyBackend", "arange", "check_dtype",
-    "devices", "generator", "in_blocks", "resolve", "to_host",
+    "DTYPES", "NUMPY", "Array", "Backend", "Device", "DeviceError", "HostArray", "NumpyBackend", "arange",
+    "check_dtype", "devices", "generator", "in_blocks", "resolve", "to_host",
 ]  # fmt: skip
 
 DTYPES = ("float32", "float64")
+Array = Any  # an array of whatever library a backend computes with
 HostArray = np.ndarray
 NUMPY = NumpyBackend(np, "cpu", "cpu")
 

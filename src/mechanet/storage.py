@@ -4,9 +4,9 @@ A file is a safetensors file, so anything that reads safetensors reads the array
 entry, ``mechanet``: the JSON text ``{"header": ..., "sha256": ...}``. The digest covers the header and every
 array's name, dtype, shape and bytes.
 
-A file never half-exists. It is written under another name beside the target, brought to the disk, read back
-and compared, and only then renamed over the target; the rename is brought to the disk too. Whenever the
-power goes, the target holds either all of the old contents or all of the new.
+A file never half-exists. It is written under another name beside the target, synced to the disk, read back
+and compared, and only then renamed over the target; the rename is synced too. Whenever the power fails, the
+target holds either all of the old contents or all of the new.
 
 Reading trusts nothing in the file. There is no pickle and no name that is looked up or imported; sizes are
 compared with the file's own size before anything is allocated; any bytes give a result, a ValueError that
@@ -32,9 +32,9 @@ import safetensors.numpy
 from mechanet import checks
 
 KEY = "mechanet"  # the one entry in the file's metadata
-MAX_HEADER = 16 * 2**20  # bytes of safetensors header; lists longer than that belong into an array
+MAX_HEADER = 16 * 2**20  # bytes of safetensors header; longer lists belong in an array
 MAX_NAME = 200  # characters of an array's name
-STALE = 3600.0  # seconds after which a temporary file is taken for a killed writer's
+STALE = 3600.0  # seconds after which a temporary file is assumed to be left by a killed writer
 
 DTYPES: dict[str, type[np.generic]] = {
     "F16": np.float16, "F32": np.float32, "F64": np.float64, "C64": np.complex64, "BOOL": np.bool_,
@@ -44,10 +44,10 @@ DTYPES: dict[str, type[np.generic]] = {
 
 
 class Disk:
-    """Every call that touches the disk, in one place, so that a test can fill it or cut its power."""
+    """Every call that touches the disk, in one place, so that a test can fill the disk or cut its power."""
 
     def create(self, path: str) -> IO[bytes]:
-        return open(path, "xb")  # "x": never into a file that is there
+        return open(path, "xb")  # "x": never into an existing file
 
     def write(self, file: IO[bytes], data: bytes) -> None:
         file.write(data)
@@ -67,7 +67,7 @@ class Disk:
             os.fsync(descriptor)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
-                raise  # those three: a file system that has no such call, so there is nothing to wait for
+                raise  # these three: the file system has no such call, so there is nothing to wait for
         finally:
             os.close(descriptor)
 
@@ -95,19 +95,19 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
     Parameters
     ----------
     path
-        The target. What is there is replaced, keeping its permissions; a symbolic link is followed.
+        The target. An existing file is replaced, keeping its permissions; a symbolic link is followed.
     arrays
         Names (printable, 1 to 200 characters) to arrays of any shape, also 0-d and empty, and any memory
         layout; boolean, integer, float16/32/64 or complex64.
     header
-        What JSON can hold. Tuples come back as lists; NaN and infinities are kept.
+        Anything that JSON can hold. Tuples come back as lists; NaN and infinities are kept.
 
     Raises
     ------
     TypeError, ValueError
         A name, dtype or header that a file cannot hold. Nothing was touched.
     OSError
-        The disk is full, the directory read-only, ...; the old file is as it was.
+        The disk is full, the directory read-only, ...; the old file is unchanged.
     """
     data = _encode(arrays, header)
     target = os.path.realpath(os.fspath(path))  # beside the real file: a rename must not cross file systems
@@ -115,7 +115,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
     temporary = os.path.join(directory, f".mechanet-{os.urandom(8).hex()}.tmp")
     try:
         with disk.create(temporary) as file:
-            if os.path.exists(target):  # a private file stays private, before the first byte is in it
+            if os.path.exists(target):  # a private file stays private, from the first byte on
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             disk.write(file, data)
             disk.sync(file)
@@ -142,14 +142,14 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     Raises
     ------
     ValueError
-        The file is truncated, damaged, or not one of ours; the text names it and says what is wrong.
+        The file is truncated, damaged, or not one of mechanet's; the text names it and says what is wrong.
     OSError
         There is no such file, it may not be read, ...
     """
     path = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-            raise ValueError("it is not a regular file")  # opening a pipe would wait for ever
+            raise ValueError("it is not a regular file")  # opening a pipe would block
         return _decode(disk.read(path))
     except ValueError as error:
         raise ValueError(
@@ -172,7 +172,7 @@ def _encode(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> byte
         raise ValueError(
             f"header expects at most {MAX_HEADER} bytes. Received: more. Put long lists into an array."
         )
-    # safetensors 0.8.0 has written wrong bytes without a word: believe only what can be read again.
+    # safetensors 0.8.0 could silently write wrong bytes: trust only what can be read back.
     _decode(data)
     return data
 
@@ -227,7 +227,7 @@ def _check_name(name: str) -> None:
 
 
 def _plain(name: str, array: np.ndarray) -> np.ndarray:
-    """The same numbers in C order and little-endian, the one layout that safetensors writes right."""
+    """The same numbers in C order and little-endian, the one layout that safetensors writes correctly."""
     _check_name(name)
     array = np.asarray(array, order="C")
     if array.dtype.type not in DTYPES.values():
@@ -248,7 +248,7 @@ def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str:
 
 
 def _json(text: str | bytes, what: str) -> dict[str, Any]:
-    """A JSON object in which no key stands twice."""
+    """A JSON object in which no key appears twice."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):

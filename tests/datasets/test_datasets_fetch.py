@@ -113,7 +113,7 @@ def test_good(tiny, cache, server):
         ("truncated", "IncompleteRead"),
         ("unsized", "a truncated gzip file, "),
         ("wrong", "does not match the known hash"),
-        ("oversized", "more than 1,000,000 bytes, expanded"),
+        ("oversized", "more than 1,000,000 bytes, decompressed"),
         ("page", "no gzip file (Error -3 while decompressing data"),
         ("absent", "404"),
         ("stalled", "timed out"),

@@ -271,7 +271,7 @@ def test_decision_boundary_of_a_network_that_compares_its_inputs(tmp_path, rng):
     x = rng.uniform(-1, 1, (80, 2))
     y = (x[:, 1] > x[:, 0]).astype(int)
     figure = mn.plots.decision_boundary(net, x, y, classes=["right", "left"])
-    assert "100.0% of 80 rows right" in figure.axes[0].get_title()
+    assert "100.0% of 80 rows correct" in figure.axes[0].get_title()
     lines = figure.axes[0].collections[0].get_paths()[0].vertices
     np.testing.assert_allclose(lines[:, 0], lines[:, 1], atol=0.03)  # the line between them is the diagonal
     markers = {c.get_paths()[0].vertices.shape for c in figure.axes[0].collections if len(c.get_offsets()) > 1}

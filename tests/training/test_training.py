@@ -350,7 +350,6 @@ def test_history(rng):
     assert history.column("number") == [1, 2, 3]
     assert [e.number for e in history[1:]] == [2, 3]
     assert str(history[0]).startswith("epoch 1, loss ")
-    assert mn.History.from_list(history.to_list()).to_list() == history.to_list()
 
 
 @pytest.mark.parametrize("batch_size", [None, 1_100], ids=["full batch", "shuffled batches"])

@@ -180,7 +180,7 @@ def train(
         return
     typer.echo(f"\ntrained in {seconds:.1f} s")
     if measured is None:
-        typer.echo("no labelled rows to test with" + ("" if training.validation else "; see --validation"))
+        typer.echo("no labelled test rows" + ("" if training.validation else "; see --validation"))
     else:
         typer.echo(_test_line(measured, chosen.validation))
     typer.echo(f"model   {out}" + (f"\ncurves  {curves}" if curves else ""))
@@ -189,12 +189,12 @@ def train(
 def _load(name: str) -> datasets.Dataset:
     dataset = datasets.load(name)
     if dataset.train is None or dataset.train.y is None:
-        raise ValueError(f"expected data with labelled rows to train on. Received: data={name!r}, which has none.")
+        raise ValueError(f"expected data with labelled training rows. Received: data={name!r}, which has none.")
     return dataset
 
 
 def _curves(plot: Path | None, no_plot: bool, out: Path) -> Path | None:
-    """Where the curves are drawn, or None: without the library that draws them only if they were not asked for."""
+    """Where to draw the curves, or None; without matplotlib that is an error only if they were asked for."""
     if no_plot:
         return None
     if importlib.util.find_spec("matplotlib") is None:
@@ -207,12 +207,12 @@ def _curves(plot: Path | None, no_plot: bool, out: Path) -> Path | None:
 def _check_writable(target: Path | None) -> None:
     """Before hours of training, not after them."""
     if target is not None and not target.parent.is_dir():
-        raise ValueError(f"expected a path in a folder that is there. Received: {str(target)!r}.")
+        raise ValueError(f"expected a path in an existing folder. Received: {str(target)!r}.")
 
 
 def _heading(network: mn.Network, dataset: datasets.Dataset, training: mn.Training) -> str:
     sizes = [network.input_shape[0], *(layer.output_shape[0] for layer in network.layers if layer.kind == "dense")]
-    rows = f"{training.batches.rows:,} rows to train on"
+    rows = f"{training.batches.rows:,} training rows"
     if training.validation is not None:
         rows += f", {training.validation[0].shape[0]:,} held out"
     return (

@@ -2,8 +2,8 @@
 
 A first line that is not all numbers names the columns. The column called label, labels, target, class or y
 (or the one that `label=` names) is the label; without such a column the rows are unlabelled. A file without
-names is taken for digits where its width says so: 785 columns are the label and 784 pixels, 784 are the
-pixels alone. 784 columns beside the label are always the pixels of a 28x28 image, whole numbers in 0..255.
+names is taken for digits if its width fits: 785 columns are the label and 784 pixels, 784 are the pixels
+alone. 784 columns beside the label are always the pixels of a 28x28 image, whole numbers in 0..255.
 """
 
 import csv
@@ -50,7 +50,7 @@ def read_csv(path, *, label=None, unlabelled=False):
     Raises
     ------
     ValueError
-        The file is empty or no text, a row has more or fewer fields than the first line, a field is not a
+        The file is empty or not text, a row has more or fewer fields than the first line, a field is not a
         finite number, a pixel is not a whole number in 0..255, or no column is called `label`. The text names
         the line.
     OSError
@@ -83,7 +83,7 @@ def read_csv(path, *, label=None, unlabelled=False):
 
 
 def _layout(path, first, label, unlabelled):
-    """The names of the columns, None where the first line is numbers already, and the place of the label."""
+    """The column names, None if the first line already holds numbers, and the index of the label's column."""
     names = tuple(name.strip() for name in first)
     if all(_is_number(name) for name in names):
         if label is not None or len(names) not in (PIXELS, PIXELS + 1):
@@ -104,9 +104,9 @@ def _layout(path, first, label, unlabelled):
 
 
 def _read_digits(path, file, columns, label_at, width):
-    """Read rows of pixels: at once where every field is a whole number in 0..255, else field by field.
+    """Read rows of pixels: all at once if every field is a whole number in 0..255, else field by field.
 
-    The second way accepts other spellings (7.0, labels as text) and names the place of what is wrong.
+    The second way accepts other spellings (7.0, labels as text) and reports where something is wrong.
     """
     file.seek(0)
     try:
@@ -144,15 +144,15 @@ def _read_any(path, file, columns, label_at, width):
         except ValueError:
             raise ValueError(_wrong_field(path, line, row, columns, label_at, width)) from None
     x = np.array(values).reshape(-1, width)
-    right = _is_right(x, width).all(axis=1)
-    if not right.all():
-        line, row = next(islice(_rows(file, columns), int(np.argmin(right)), None))
+    valid = _is_valid(x, width).all(axis=1)
+    if not valid.all():
+        line, row = next(islice(_rows(file, columns), int(np.argmin(valid)), None))
         raise ValueError(_wrong_field(path, line, row, columns, label_at, width))
     return x, (_as_labels(labels) if label_at is not None else None)
 
 
 def _rows(file, columns):
-    """The rows below the column names, each with the number of its line; empty lines are left out."""
+    """The rows below the column names, each with its line number; empty lines are skipped."""
     file.seek(0)
     lines = csv.reader(file)
     if columns is not None:
@@ -160,8 +160,8 @@ def _rows(file, columns):
     return ((lines.line_num, row) for row in lines if row)
 
 
-def _is_right(x, width):
-    """Which numbers are finite, and pixels if the rows are: whole, in 0..255."""
+def _is_valid(x, width):
+    """Which numbers are finite; of rows of pixels, which are whole and in 0..255."""
     return np.isfinite(x) if width != PIXELS else (x >= 0) & (x <= 255) & (x == np.floor(x))
 
 
@@ -170,7 +170,7 @@ def _wrong_field(path, line, row, columns, label_at, width):
     position, text = next(
         (position, text)
         for position, text in enumerate(row)
-        if position != label_at and not (_is_number(text) and _is_right(np.float64(text), width))
+        if position != label_at and not (_is_number(text) and _is_valid(np.float64(text), width))
     )
     expected = "a whole number in 0..255, a pixel" if width == PIXELS else "a finite number"
     name = f"column {columns[position]!r}" if columns is not None else f"column {position + 1}"

@@ -1,4 +1,4 @@
-"""Files and folders of the user's own: MNIST's four IDX files, Kaggle's CSV files, single files of either."""
+"""The user's own files and folders: MNIST's four IDX files, Kaggle's CSV files, single files of either."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from mechanet.datasets.known import recognise
 
 
 def read_path(path, *, label=None):
-    """Read a folder or a file into a `Dataset`; see `mechanet.datasets.load` for what may lie there."""
+    """Read a folder or a file into a `Dataset`; see `mechanet.datasets.load` for what it may hold."""
     path = Path(path)
     if path.is_dir():
         if idx_file(path, "train", "images") or idx_file(path, "t10k", "images"):
@@ -41,7 +41,7 @@ def idx_file(folder, part, kind):
 
 
 def read_idx_folder(folder):
-    """Read images and labels to train on, to test with, or both, from a folder with MNIST's file names."""
+    """Read the training set, the test set or both from a folder with MNIST's file names."""
     folder = Path(folder)
     (train, train_shape, _), (test, test_shape, labels) = (
         _read_idx_pair(folder, part) for part in ("train", "t10k")
@@ -129,7 +129,7 @@ def _image_shape(table):
 
 
 def _classes(table: Table):
-    """The labels' names: the texts in alphabetical order, or the ten digits where the rows are pixels."""
+    """The labels' names: the texts in alphabetical order, or the ten digits if the rows are pixels."""
     if table.labels is None:
         return None
     if table.labels.dtype == object:

@@ -22,7 +22,7 @@ import numpy as np
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 # The longest match of DEFLATE, 258 bytes, can cost as little as two bits: no gzip file holds more than
-# 1032 times its own size, so a header that claims more is known to lie before anything is allocated.
+# 1032 times its own size, so a header that claims more is known to be wrong before anything is allocated.
 MOST_COMPRESSED = 1032
 
 LARGEST = 2**31  # bytes; every MNIST-like set is below 0.7 GB
@@ -36,7 +36,7 @@ def read_idx(path, *, largest=LARGEST):
     path : str or path-like
         The file. Whether it is compressed is read from its first bytes, not from its name.
     largest : int
-        The most bytes of values to accept, whatever the header says.
+        The largest number of bytes of values to accept, whatever the header says.
 
     Returns
     -------
@@ -73,12 +73,12 @@ def read_idx(path, *, largest=LARGEST):
 
 
 def pack_idx(values):
-    """The bytes of an IDX file, not compressed, that holds the uint8 array `values`."""
+    """The bytes of an uncompressed IDX file that holds the uint8 array `values`."""
     return pack_header(values) + values.tobytes()
 
 
 def pack_header(values):
-    """The bytes of an IDX file before those of the uint8 array `values`."""
+    """The header of an IDX file that holds the uint8 array `values`."""
     return struct.pack(f">4B{values.ndim}I", 0, 0, 0x08, values.ndim, *values.shape)
 
 

@@ -1,4 +1,4 @@
-"""One door to every data set."""
+"""`load`, the one function for all data sets."""
 
 import inspect
 import os
@@ -23,7 +23,7 @@ def load(name_or_path="digits", **options) -> Dataset:
     name_or_path : str or path-like
         A name:
 
-        - "digits": the bundled sample of MNIST, 10,000 rows to train on and 2,000 to test with;
+        - "digits": the bundled sample of MNIST, 10,000 training rows and 2,000 test rows;
         - "mnist", "fashion-mnist": 60,000 and 10,000 rows, from ``$MECHANET_DATA``, the user's cache, or a
           public mirror (this needs the extra ``fetch``);
         - "spiral", "moons", "circles", "xor": labelled points in the plane.
@@ -36,7 +36,7 @@ def load(name_or_path="digits", **options) -> Dataset:
         - one CSV file: with labels it becomes `train`, without labels `test`;
         - one IDX file of images: it becomes `test`.
 
-        A name goes before a path; write ``"./digits"`` for a folder of that name.
+        A name takes precedence over a path; write ``"./digits"`` for a folder of that name.
     **options
         For points in the plane: `n`, `noise`, `seed`, `test_fraction` and, for "spiral" and "circles",
         `classes`. For CSV: `label`, the name of the label's column.

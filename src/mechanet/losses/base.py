@@ -33,7 +33,7 @@ class Loss:
         raise NotImplementedError
 
     def truth(self, xp, T):
-        """The labels that targets T stand for, to be compared with `labels`, for the losses that classify."""
+        """The true labels that T encodes, to be compared with `labels` (classification only)."""
         raise NotImplementedError
 
     def measure(self, xp, Z, T, c):
@@ -43,7 +43,7 @@ class Loss:
         return value, dZ, correct
 
     def decisions(self, outputs: int) -> int:
-        """How many decisions a row asks for: its accuracy is the share of correct ones."""
+        """Decisions per row, over which the accuracy is averaged."""
         return 1
 
     def labels(self, xp, Z):

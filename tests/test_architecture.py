@@ -38,6 +38,7 @@ SAME_LEVEL: dict[str, set[str]] = {
     "backend": {"checks"},
     "losses": {"activations"},
     "registry": {"checks"},
+    "storage": {"checks"},
 }
 
 # The one source of the mathematics: no array library by name, no branch on the device.

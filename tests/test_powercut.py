@@ -3,14 +3,14 @@
 import random
 
 import pytest
-from jobs.powercut import Forgetful, states_until_the_power_goes, training_until_the_power_goes
+from jobs.powercut import Forgetful, checkpoints_until_the_power_goes, training_until_the_power_goes
 
 
-def test_a_state_survives_each_of_a_hundred_power_cuts(tmp_path):
+def test_a_checkpoint_survives_each_of_a_hundred_power_cuts(tmp_path):
     rng = random.Random(0)
-    _, calls = states_until_the_power_goes(tmp_path / "whole", 0, rng)
+    _, calls = checkpoints_until_the_power_goes(tmp_path / "whole", 0, rng)
     for cut in range(100):
-        states_until_the_power_goes(tmp_path / str(cut), 1 + cut % calls, rng)
+        checkpoints_until_the_power_goes(tmp_path / str(cut), 1 + cut % calls, rng)
 
 
 class NoFileSync(Forgetful):
@@ -30,7 +30,7 @@ def test_the_simulation_finds_a_sync_that_is_missing(tmp_path, disk):
 
     def cut_after_cut():
         for cut in range(100):
-            states_until_the_power_goes(tmp_path / str(cut), 1 + cut % 34, rng, disk)
+            checkpoints_until_the_power_goes(tmp_path / str(cut), 1 + cut % 34, rng, disk)
 
     with pytest.raises((AssertionError, ValueError, FileNotFoundError)):
         cut_after_cut()

@@ -1,4 +1,4 @@
-"""Checks at the doors, and the wording of errors: what was expected, what was received, what to do."""
+"""Checks of inputs, and the one wording of errors: what was expected, what was received, what to do."""
 
 import difflib
 import math

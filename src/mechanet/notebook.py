@@ -1,4 +1,4 @@
-"""What networks, histories and explanations show in a notebook: small pieces of HTML, readable in light and dark.
+"""What networks, histories and explanations show in a notebook: small pieces of HTML, readable on light and dark.
 
 Everything is inline: a style, tables, SVG drawings, PNG images as data URIs. Nothing is fetched, nothing runs.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-NEGATIVE, POSITIVE = (33, 102, 172), (224, 130, 20)  # blue and orange: told apart by colour-blind readers
+NEGATIVE, POSITIVE = (33, 102, 172), (224, 130, 20)  # blue and orange: colour-blind readers can distinguish them
 STYLE = """<style>
 .mechanet { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de; --paper: #ffffff;
   --panel: #f6f8fa; --accent: #0b62b8; --good: #1a7f37; --bad: #c4320a; --bar: #6c8ebf; --bar2: #c05a00;
@@ -40,7 +40,7 @@ def text(value: Any) -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequence[int] = ()) -> str:
-    """A table; the cells are HTML, the columns numbered in `numeric` are set flush right."""
+    """A table; the cells are HTML, and the columns numbered in `numeric` are aligned to the right."""
     kind = [' class="n"' if i in numeric else "" for i in range(len(columns))]
     head = "".join(f"<th{k}>{text(column)}</th>" for k, column in zip(kind, columns, strict=True))
     body = "".join(
@@ -51,7 +51,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], numeric: Sequen
 
 
 def grey_image(values: np.ndarray, height: int, label: str) -> str:
-    """A 2-D array from its minimum, black, to its maximum, white."""
+    """A 2-D array as an image, from black, its minimum, to white, its maximum."""
     low, high = float(values.min()), float(values.max())
     levels = ((values.astype("float64") - low) / ((high - low) or 1.0) * 255.0).astype("uint8")
     greys = bytes(level for level in range(256) for _ in range(3))
@@ -59,7 +59,7 @@ def grey_image(values: np.ndarray, height: int, label: str) -> str:
 
 
 def signed_image(values: np.ndarray, height: int, label: str, limit: float | None = None) -> str:
-    """A 2-D array in blue where it is negative, orange where it is positive, clear where it is 0."""
+    """A 2-D array as an image: blue where it is negative, orange where positive, transparent where 0."""
     limit = float(np.abs(values).max() if limit is None else limit) or 1.0
     levels = np.clip(np.nan_to_num(values.astype("float64") / limit) * 127.0 + 128.0, 1, 255).astype("uint8")
     colours = bytes(part for level in range(256) for part in (NEGATIVE if level < 128 else POSITIVE))
@@ -108,7 +108,7 @@ def histogram(counts: Sequence[int], low: float, high: float) -> str:
 
 
 def lines_chart(series: dict[str, Sequence[float | None]], title: str, percent: bool = False) -> str:
-    """Curves over the epochs: the first drawn through, the second dashed."""
+    """Curves over the epochs: the first solid, the second dashed."""
     width, height, left, top = 300, 130, 46, 18
     known = [v for values in series.values() for v in values if v is not None and math.isfinite(v)]
     if not known:

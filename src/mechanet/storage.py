@@ -4,9 +4,9 @@ A file is a safetensors file, so anything that reads safetensors reads the array
 entry, ``mechanet``: the JSON text ``{"header": ..., "sha256": ...}``. The digest covers the header and every
 array's name, dtype, shape and bytes.
 
-A file never half-exists. It is written under another name beside the target, brought to the disk, read back
-and compared, and only then renamed over the target; the rename is brought to the disk too. Whenever the
-power goes, the target holds either all of the old contents or all of the new.
+A file never half-exists. It is written under another name beside the target, synced to the disk, read back
+and compared, and only then renamed over the target; the rename is synced too. Whenever the power fails, the
+target holds either all of the old contents or all of the new.
 
 Reading trusts nothing in the file. There is no pickle and no name that is looked up or imported; sizes are
 compared with the file's own size before anything is allocated; any bytes give a result, a ValueError that
@@ -29,10 +29,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from mechanet import checks
+
 KEY = "mechanet"  # the one entry in the file's metadata
-MAX_HEADER = 16 * 2**20  # bytes of safetensors header; lists longer than that belong into an array
+MAX_HEADER = 16 * 2**20  # bytes of safetensors header; longer lists belong in an array
 MAX_NAME = 200  # characters of an array's name
-STALE = 3600.0  # seconds after which a temporary file is taken for a killed writer's
+STALE = 3600.0  # seconds after which a temporary file is assumed to be left by a killed writer
 
 DTYPES: dict[str, type[np.generic]] = {
     "F16": np.float16, "F32": np.float32, "F64": np.float64, "C64": np.complex64, "BOOL": np.bool_,
@@ -42,10 +44,10 @@ DTYPES: dict[str, type[np.generic]] = {
 
 
 class Disk:
-    """Every call that touches the disk, in one place, so that a test can fill it or cut its power."""
+    """Every call that touches the disk, in one place, so that a test can fill the disk or cut its power."""
 
     def create(self, path: str) -> IO[bytes]:
-        return open(path, "xb")  # "x": never into a file that is there
+        return open(path, "xb")  # "x": never into an existing file
 
     def write(self, file: IO[bytes], data: bytes) -> None:
         file.write(data)
@@ -65,7 +67,7 @@ class Disk:
             os.fsync(descriptor)
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.EBADF, errno.ENOTSUP):
-                raise  # those three: a file system that has no such call, so there is nothing to wait for
+                raise  # these three: the file system has no such call, so there is nothing to wait for
         finally:
             os.close(descriptor)
 
@@ -93,19 +95,19 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
     Parameters
     ----------
     path
-        The target. What is there is replaced, keeping its permissions; a symbolic link is followed.
+        The target. An existing file is replaced, keeping its permissions; a symbolic link is followed.
     arrays
         Names (printable, 1 to 200 characters) to arrays of any shape, also 0-d and empty, and any memory
         layout; boolean, integer, float16/32/64 or complex64.
     header
-        What JSON can hold. Tuples come back as lists; NaN and infinities are kept.
+        Anything that JSON can hold. Tuples come back as lists; NaN and infinities are kept.
 
     Raises
     ------
     TypeError, ValueError
         A name, dtype or header that a file cannot hold. Nothing was touched.
     OSError
-        The disk is full, the directory read-only, ...; the old file is as it was.
+        The disk is full, the directory read-only, ...; the old file is unchanged.
     """
     data = _encode(arrays, header)
     target = os.path.realpath(os.fspath(path))  # beside the real file: a rename must not cross file systems
@@ -113,7 +115,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
     temporary = os.path.join(directory, f".mechanet-{os.urandom(8).hex()}.tmp")
     try:
         with disk.create(temporary) as file:
-            if os.path.exists(target):  # a private file stays private, before the first byte is in it
+            if os.path.exists(target):  # a private file stays private, from the first byte on
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
             disk.write(file, data)
             disk.sync(file)
@@ -128,7 +130,7 @@ def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], header
             raise OSError(
                 error.errno or errno.EIO,
                 f"Could not write {os.fspath(path)}: {why}. What was there before is unchanged. "
-                f"Free some space or choose another place, then write again",
+                f"Free some space or choose another place, then write again.",
             ) from error
         raise
     disk.sync_directory(directory)
@@ -140,19 +142,19 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
     Raises
     ------
     ValueError
-        The file is truncated, damaged, or not one of ours; the text names it and says what is wrong.
+        The file is truncated, damaged, or not one of mechanet's; the text names it and says what is wrong.
     OSError
         There is no such file, it may not be read, ...
     """
     path = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
-            raise ValueError("it is not a regular file")  # opening a pipe would wait for ever
+            raise ValueError("it is not a regular file")  # opening a pipe would block
         return _decode(disk.read(path))
     except ValueError as error:
         raise ValueError(
             f"{path} cannot be read as a mechanet file: {error}. "
-            f"Use another copy of it, or write it again with save()"
+            f"Use another copy of it, or write it again with save()."
         ) from error
 
 
@@ -162,13 +164,15 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
 def _encode(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> bytes:
     plain = {name: _plain(name, array) for name, array in arrays.items()}
     if not isinstance(header, Mapping):
-        raise TypeError(f"The header must be a mapping that JSON can hold. Received: {type(header).__name__}")
+        raise TypeError(f"header expects a mapping that JSON can hold. Received: {type(header).__name__}.")
     header = dict(header)
     metadata = {KEY: json.dumps({"header": header, "sha256": _digest(plain, header)})}
     data = safetensors.numpy.save(plain, metadata)
     if int.from_bytes(data[:8], "little") > MAX_HEADER:
-        raise ValueError(f"The header takes more than {MAX_HEADER} bytes. Put long lists of numbers into an array")
-    # safetensors 0.8.0 has written wrong bytes without a word: believe only what can be read again.
+        raise ValueError(
+            f"header expects at most {MAX_HEADER} bytes. Received: more. Put long lists into an array."
+        )
+    # safetensors 0.8.0 could silently write wrong bytes: trust only what can be read back.
     _decode(data)
     return data
 
@@ -185,7 +189,7 @@ def _decode(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     for name, entry in sorted(entries):
         _check_name(name)
         if entry["dtype"] not in DTYPES:
-            raise ValueError(f"array {name!r} has dtype={entry['dtype']}, expected one of {[*DTYPES]}")
+            raise ValueError(f"array {name!r} has dtype={entry['dtype']}, which is none of {[*DTYPES]}")
         array = np.frombuffer(entry["data"], DTYPES[entry["dtype"]])
         if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
             raise ValueError(f"array {name!r} holds truth values that are neither 0 nor 1")
@@ -210,26 +214,26 @@ def _check_size(start: bytes, size: int) -> None:
         raise ValueError(f"it is truncated: {size} bytes, and the shortest file has more than 8")
     claimed = int.from_bytes(start, "little")
     if claimed > MAX_HEADER:
-        raise ValueError(f"it claims a header of {claimed} bytes, expected at most {MAX_HEADER}")
+        raise ValueError(f"it claims a header of {claimed} bytes, more than {MAX_HEADER}")
     if claimed > size - 8:
         raise ValueError(f"it is truncated: its header takes {claimed} bytes and the file has {size}")
 
 
 def _check_name(name: str) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"An array's name must be a string. Received: {type(name).__name__}")
+        raise TypeError(f"expected a string as an array's name. Received: {type(name).__name__}.")
     if not (0 < len(name) <= MAX_NAME and name.isprintable()) or name == "__metadata__":
-        raise ValueError(f"an array's name must be 1 to {MAX_NAME} printable characters, not {name[:50]!r}")
+        raise ValueError(f"expected a name of 1 to {MAX_NAME} printable characters. Received: {name[:50]!r}")
 
 
 def _plain(name: str, array: np.ndarray) -> np.ndarray:
-    """The same numbers in C order and little-endian, the one layout that safetensors writes right."""
+    """The same numbers in C order and little-endian, the one layout that safetensors writes correctly."""
     _check_name(name)
     array = np.asarray(array, order="C")
     if array.dtype.type not in DTYPES.values():
         raise TypeError(
-            f"Array {name!r} has dtype={array.dtype}; a file holds boolean, integer, float16/32/64 or "
-            f"complex64 arrays. Convert it first, for example with .astype('float64')"
+            f"array {name!r} expects boolean, integer, float16/32/64 or complex64 numbers. "
+            f"Received: dtype={array.dtype}. Convert it first, for example with .astype('float64')."
         )
     return array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
 
@@ -244,7 +248,7 @@ def _digest(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> str:
 
 
 def _json(text: str | bytes, what: str) -> dict[str, Any]:
-    """A JSON object in which no key stands twice."""
+    """A JSON object in which no key appears twice."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
@@ -260,55 +264,53 @@ def _json(text: str | bytes, what: str) -> dict[str, Any]:
     return value
 
 
-# ---------------------------------------------------------------- a directory of states
+# ---------------------------------------------------------------- a directory of checkpoints
 
 
-class States:
-    """The last few states of a run in a directory, one file each; a damaged newest one costs one state.
+class CheckpointFiles:
+    """The last few checkpoints of a run in a directory, one file each; if the newest is damaged, the next is used.
 
     Parameters
     ----------
     directory
-        Where the states are; made if it is missing.
+        Where the checkpoints are; made if it is missing.
     keep
-        How many states stay, at least 1. With 2 or more, a damaged newest one is no loss of the run.
+        How many to keep, at least 1. With 2 or more, a damaged newest one does not lose the run.
     """
 
-    NAME = re.compile(r"state-\d{12}\.safetensors")
+    NAME = re.compile(r"checkpoint-\d{12,}\.safetensors")
 
     def __init__(self, directory: str | os.PathLike[str], keep: int = 3) -> None:
-        if isinstance(keep, bool) or not isinstance(keep, int) or keep < 1:
-            raise ValueError(f"keep must be a whole number of states, at least 1. Received: keep={keep!r}")
         self.directory = Path(directory).absolute()
-        self.keep = keep
+        self.keep = checks.integer("keep", keep)
 
     def paths(self) -> list[Path]:
-        """The states' files, oldest first."""
+        """The files, oldest first."""
         found = self.directory.iterdir() if self.directory.is_dir() else iter(())
-        return sorted(path for path in found if self.NAME.fullmatch(path.name))
+        matching = (path for path in found if self.NAME.fullmatch(path.name))
+        return sorted(matching, key=lambda path: (len(path.name), path.name))
 
     def save(self, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any], step: int) -> Path:
-        """Write the state of ``step`` (counted from 0), then remove all but the last ``keep``."""
-        if isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < 10**12:
-            raise ValueError(f"step must be a whole number, at least 0. Received: step={step!r}")
+        """Write the checkpoint of ``step`` (counted from 0), then remove all but the last ``keep``."""
+        step = checks.integer("step", step, 0)
         missing = [place for place in (self.directory, *self.directory.parents) if not place.exists()]
         self.directory.mkdir(parents=True, exist_ok=True)
         for place in missing:
             disk.sync_directory(str(place.parent))
-        path = self.directory / f"state-{step:012d}.safetensors"
+        path = self.directory / f"checkpoint-{step:012d}.safetensors"
         write(path, arrays, header)
         self._rotate(path)
         return path
 
     def newest(self) -> tuple[dict[str, np.ndarray], dict[str, Any], Path, list[str]]:
-        """The newest state that can be read: arrays, header, its path, and why newer ones were refused.
+        """The newest checkpoint that can be read: arrays, header, its path, and why newer ones were refused.
 
         Raises
         ------
         FileNotFoundError
-            The directory holds no state.
+            The directory holds no checkpoint.
         ValueError
-            It holds states, and none can be read; the text gives each one's reason.
+            It holds checkpoints, and none can be read; the text gives each one's reason.
         """
         damaged: list[str] = []
         for path in reversed(self.paths()):
@@ -319,14 +321,14 @@ class States:
             else:
                 return arrays, header, path, damaged
         if damaged:
-            raise ValueError(f"No state in {self.directory} can be read: " + "; ".join(damaged))
-        raise FileNotFoundError(f"There is no state in {self.directory}. Start the run without resuming")
+            raise ValueError(f"No checkpoint in {self.directory} can be read: " + " ".join(damaged))
+        raise FileNotFoundError(f"There is no checkpoint in {self.directory}. Start the run without resuming.")
 
     def _rotate(self, newest: Path) -> None:
-        """Remove states beyond the last ``keep``, never the newest, and what killed writers left behind."""
+        """Remove all but the last ``keep``, never the newest, and what killed writers left behind."""
         old = [path for path in self.paths() if path != newest][::-1][self.keep - 1 :]
         for path in [*old, *self._stale()]:
-            with contextlib.suppress(OSError):  # a state too many loses nothing
+            with contextlib.suppress(OSError):  # one file too many does no harm
                 disk.remove(str(path))
 
     def _stale(self) -> Iterator[Path]:

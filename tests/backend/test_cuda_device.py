@@ -186,8 +186,8 @@ def test_memory_that_runs_out_is_explained(cp, data):
     text = str(caught.value)
     assert isinstance(caught.value, MemoryError)
     assert type(caught.value.__cause__).__name__ == "OutOfMemoryError"
-    assert "the memory of cuda:0 does not suffice for batch_size=1000" in text
-    assert "12,000,256 bytes more were wanted" in text
+    assert "cuda:0 does not have enough memory for batch_size=1000" in text
+    assert "12,000,256 more bytes were needed" in text
     assert "Try a smaller batch_size" in text
 
 

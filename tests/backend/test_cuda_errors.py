@@ -20,16 +20,16 @@ class CUDARuntimeError(RuntimeError):
 def machine(monkeypatch):
     """A stand-in for CuPy on a machine of which the test says what is wrong."""
 
-    def make(packages=("cupy-cuda13x",), error=None, library=None, driver=13000, devices=1):
+    def make(packages=("cupy-cuda13x",), error=None, library=None, driver=13000, devices=1, runtime=13000):
         def device_count():
             if isinstance(error, CUDARuntimeError):
                 raise error
             return devices
 
-        runtime = types.SimpleNamespace(
-            getDeviceCount=device_count, driverGetVersion=lambda: driver, runtimeGetVersion=lambda: 13000
+        functions = types.SimpleNamespace(
+            getDeviceCount=device_count, driverGetVersion=lambda: driver, runtimeGetVersion=lambda: runtime
         )
-        fake = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=runtime))
+        fake = types.SimpleNamespace(cuda=types.SimpleNamespace(runtime=functions))
 
         def import_module(name):
             if name.partition(".")[0] != "cupy":
@@ -115,6 +115,12 @@ def test_the_driver_is_too_old_for_both(machine):
     text, _ = refused()
     assert "supports CUDA 11.4" in text
     assert "mechanet[cuda12]" not in text
+
+
+def test_a_later_cuda_names_no_driver(machine):
+    machine(error=CUDARuntimeError(35), driver=13000, runtime=14000)
+    text, _ = refused()
+    assert "CUDA 14 needs a driver that supports it: update the driver" in text
 
 
 def test_the_driver_shows_no_gpu(machine, monkeypatch):

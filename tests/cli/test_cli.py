@@ -56,7 +56,7 @@ def test_train_without_options_meets_its_figure(tmp_path):
         cwd=tmp_path, capture_output=True, text=True, env=_environment(),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
-    assert "784-128-10, 101,770 parameters, float32, on cpu\ndigits: 10,000 rows to train on\n" in done.stdout
+    assert "784-128-10, 101,770 parameters, float32, on cpu\ndigits: 10,000 training rows\n" in done.stdout
     digits = mn.datasets.load("digits")
     accuracy = mn.Network.load(tmp_path / "digits.safetensors").evaluate(digits.test.x, digits.test.y)["accuracy"]
     assert accuracy >= 0.95
@@ -125,7 +125,7 @@ def test_train_draws_the_curves(run):
 
 
 def test_rows_to_test_with_are_never_trained_on(run, tmp_path):
-    """The same rows to train on, other rows to test with: the same model, also with early stopping."""
+    """The same training rows, other test rows: the same model, also with early stopping."""
     x, y = _rows(mn.datasets.load("spiral", n=200).train)
     for name, test_x in (("one", x[:20] * 3 + 1), ("two", -x[:20])):
         (tmp_path / name).mkdir()
@@ -161,7 +161,7 @@ def test_a_regression(run, tmp_path):
     printed = run("train", "--data", "square.csv", "--epochs", 100, "--no-plot").out
     assert "1-128-1" in printed
     assert "accuracy" not in printed
-    assert "no labelled rows to test with; see --validation" in printed
+    assert "no labelled test rows; see --validation" in printed
     (tmp_path / "new.csv").write_text("x\n0.5\n-0.5\n")
     run("predict", "square.safetensors", "new.csv", "--out", "values.csv")
     lines = (tmp_path / "values.csv").read_text().splitlines()
@@ -378,16 +378,16 @@ MISTAKES = {
     "10000 rows. Received: 'nan'.",
     "train --early-stopping 3": "early_stopping expects validation=(x, y), since it watches validation_loss. "
     'Received: validation=None. Pass it, or EarlyStopping(monitor="loss").',
-    "train --out missing/a.safetensors": "expected a path in a folder that is there. "
+    "train --out missing/a.safetensors": "expected a path in an existing folder. "
     "Received: 'missing/a.safetensors'.",
-    "train --data unlabelled.csv": "expected data with labelled rows to train on. Received: data='unlabelled.csv', "
+    "train --data unlabelled.csv": "expected data with labelled training rows. Received: data='unlabelled.csv', "
     "which has none.",
     "train --data prices.csv": "expected labels below 1000. Received: 250000. Are these values to regress on? "
     "Then add --loss squared_error; or number the classes from 0.",
     "evaluate missing.safetensors": "missing.safetensors: No such file or directory",
     "evaluate {model} --data spiral": "expected x of shape (n, 784). Received: x.shape=(200, 2).",
     "evaluate {model} --split all": "split expects one of test, train. Received: split='all'.",
-    "evaluate {model} --data unlabelled.csv": "expected data with labelled rows to test or to train. "
+    "evaluate {model} --data unlabelled.csv": "expected data with labelled test or train rows. "
     "Received: data='unlabelled.csv', which has none.",
     "predict {model} missing.png": "missing.png: expected a file to predict. Received: no such file.",
     "predict {model} unlabelled.csv unlabelled.csv": "expected pictures, or one file of rows. "

@@ -110,7 +110,7 @@ def test_labels_as_text_become_codes_in_alphabetical_order(write, tmp_path):
     assert set_.train.y.tolist() == [1, 0, 1]
     assert set_.test.y.tolist() == [0]
     write("a,species\n4,tulip\n", "test.csv")
-    with pytest.raises(ValueError, match="expected labels that occur in the rows to train on; received 'tulip'"):
+    with pytest.raises(ValueError, match="expected labels that occur in the training rows. Received: 'tulip'"):
         datasets.load(tmp_path, label="species")
 
 
@@ -131,8 +131,8 @@ def test_values_to_regress_on_stay_floats(write):
 
 def test_ragged_row_names_its_line(refused):
     short = "\n".join([HEADER, row(PIXELS[0], 1), row(PIXELS[1][:-1], 2), row(PIXELS[2], 3)])
-    refused(short, "line 3: expected 785 fields; received 784")
-    refused("a,b,label\n1,2,0\n\n1,2,3,0\n", "line 4: expected 3 fields; received 4")
+    refused(short, "line 3: expected 785 fields. Received: 784")
+    refused("a,b,label\n1,2,0\n\n1,2,3,0\n", "line 4: expected 3 fields. Received: 4")
 
 
 def test_text_in_a_field(refused):
@@ -140,30 +140,30 @@ def test_text_in_a_field(refused):
     pixels[5] = "seven"
     refused(
         "\n".join([HEADER, row(PIXELS[0], 0), row(pixels, 1)]),
-        "line 3, column 'pixel5': expected a whole number in 0..255, a pixel; received 'seven'",
+        "line 3, column 'pixel5': expected a whole number in 0..255, a pixel. Received: 'seven'",
     )
-    refused("a,b,y\n1,x,0\n", "line 2, column 'b': expected a finite number; received 'x'")
-    refused("a,b,y\n1,,0\n", "line 2, column 'b': expected a finite number; received ''")
-    refused("a,b,y\n1,nan,0\n", "line 2, column 'b': expected a finite number; received 'nan'")
-    refused("a,b,y\n1,2,\n", "line 2: expected a label; received an empty field")
+    refused("a,b,y\n1,x,0\n", "line 2, column 'b': expected a finite number. Received: 'x'")
+    refused("a,b,y\n1,,0\n", "line 2, column 'b': expected a finite number. Received: ''")
+    refused("a,b,y\n1,nan,0\n", "line 2, column 'b': expected a finite number. Received: 'nan'")
+    refused("a,b,y\n1,2,\n", "line 2: expected a label. Received: an empty field")
 
 
 @pytest.mark.parametrize("wrong", ["256", "-1", "0.5", "1e9", "inf", "nan"])
 def test_pixel_out_of_range(refused, wrong):
     pixels = PIXELS[0].astype(object)
     pixels[783] = wrong
-    message = f"expected a whole number in 0..255, a pixel; received '{wrong}'"
+    message = f"expected a whole number in 0..255, a pixel. Received: '{wrong}'"
     refused(HEADER + "\n" + row(pixels, 1), f"line 2, column 'pixel783': {message}")
     refused(row(PIXELS[1], 5) + "\n" + row(pixels, 1), f"line 2, column 785: {message}")
 
 
 def test_empty(refused):
-    refused("", "expected a line of column names or of numbers; received an empty line")
-    refused("\n\n", "received an empty line")
-    refused(HEADER + "\n", "expected at least one row below the column names; received none")
-    refused(HEADER + "\n\n\n", "expected at least one row below the column names; received none")
+    refused("", "expected a line of column names or of numbers. Received: an empty line")
+    refused("\n\n", "Received: an empty line")
+    refused(HEADER + "\n", "expected at least one row below the column names. Received: none")
+    refused(HEADER + "\n\n\n", "expected at least one row below the column names. Received: none")
     refused("a,y\n", "expected at least one row")
-    refused("label\n1\n", "expected at least one column beside the label; received only 'label'")
+    refused("label\n1\n", "expected at least one column beside the label. Received: only 'label'")
 
 
 def test_numbers_without_names(refused):
@@ -171,13 +171,13 @@ def test_numbers_without_names(refused):
 
 
 def test_unknown_label_column(refused):
-    refused("a,b\n1,2\n", "expected a column called label='species'; received the columns a, b", label="species")
+    refused("a,b\n1,2\n", "expected a column called label='species'. Received: the columns a, b", label="species")
 
 
 def test_bytes_that_are_no_text(tmp_path):
     path = tmp_path / "x.csv"
     path.write_bytes(b"a,y\n1,2\n\xff\xfe\n")
-    with pytest.raises(ValueError, match="expected UTF-8 text; received other bytes"):
+    with pytest.raises(ValueError, match="expected UTF-8 text. Received: other bytes"):
         read_csv(path)
     path.write_text("a,y\n" + "1" * 200_000 + ",2\n")
     with pytest.raises(ValueError, match="expected comma-separated fields"):
@@ -185,16 +185,16 @@ def test_bytes_that_are_no_text(tmp_path):
 
 
 def test_folder_whose_parts_do_not_fit(write, tmp_path):
-    with pytest.raises(ValueError, match=r"expected train-images-idx3-ubyte .* train\.csv .*; received neither"):
+    with pytest.raises(ValueError, match=r"expected train-images-idx3-ubyte .* train\.csv .* Received: neither"):
         datasets.load(tmp_path)
     write("a,b,y\n1,2,0\n", "train.csv")
     write("a,c,y\n1,2,0\n", "test.csv")
     with pytest.raises(
-        ValueError, match=r"expected the columns of train\.csv, 2 columns: a, b; received 2 columns: a, c"
+        ValueError, match=r"expected the columns of train\.csv, 2 columns: a, b. Received: 2 columns: a, c"
     ):
         datasets.load(tmp_path)
     write("a,b,y\n1,2,0\n", "other_train.csv")
-    with pytest.raises(ValueError, match=r"received other_train\.csv, train\.csv, test\.csv"):
+    with pytest.raises(ValueError, match=r"Received: other_train\.csv, train\.csv, test\.csv"):
         datasets.load(tmp_path)
 
 

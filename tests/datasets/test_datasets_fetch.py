@@ -111,10 +111,10 @@ def test_good(tiny, cache, server):
     ("manner", "reason"),
     [
         ("truncated", "IncompleteRead"),
-        ("unsized", "expected a whole gzip file; received a truncated one"),
+        ("unsized", "a truncated gzip file, "),
         ("wrong", "does not match the known hash"),
-        ("oversized", "expected at most 1,000,000 bytes, expanded; received more"),
-        ("page", "expected gzip; received something else"),
+        ("oversized", "more than 1,000,000 bytes, decompressed"),
+        ("page", "no gzip file (Error -3 while decompressing data"),
         ("absent", "404"),
         ("stalled", "timed out"),
     ],
@@ -219,11 +219,11 @@ def test_other_data_under_the_name_is_refused(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("MECHANET_DATA", str(tmp_path))
     store(tmp_path / "mnist", FILES | {"t10k-labels-idx1-ubyte": np.array([1, 1], np.uint8)})
     with pytest.raises(
-        ValueError, match=r"t10k-labels-idx1-ubyte: expected mnist, SHA-256 \w{64}; received SHA-256"
+        ValueError, match=r"t10k-labels-idx1-ubyte: expected mnist, SHA-256 \w{64}. Received: SHA-256"
     ):
         fetch.load_known(tiny("good"))
     (tmp_path / "mnist" / "t10k-images-idx3-ubyte").unlink()
-    with pytest.raises(ValueError, match=r"expected t10k-images-idx3-ubyte, plain or \.gz; received no such file"):
+    with pytest.raises(ValueError, match=r"expected t10k-images-idx3-ubyte, plain or \.gz. Received: no such file"):
         fetch.load_known(tiny("good"))
 
 

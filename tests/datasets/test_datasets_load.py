@@ -107,11 +107,11 @@ def test_idx_images_alone_are_rows_to_predict(folder):
 
 def test_idx_folder_whose_files_do_not_fit(folder):
     (folder / "train-labels.idx1-ubyte").write_bytes(pack_idx(LABELS[:3]))
-    with pytest.raises(ValueError, match="expected 5 labels, as many as images; received 3"):
+    with pytest.raises(ValueError, match="expected 5 labels, as many as images. Received: 3"):
         datasets.load(folder)
     (folder / "train-labels.idx1-ubyte").write_bytes(pack_idx(IMAGES))
     with pytest.raises(
-        ValueError, match=r"expected labels, IDX bytes in 1 dimension; received uint8 .* \(5, 28, 28\)"
+        ValueError, match=r"expected labels, IDX bytes in 1 dimension. Received: uint8 .* \(5, 28, 28\)"
     ):
         datasets.load(folder)
     (folder / "train-labels.idx1-ubyte").unlink()
@@ -121,7 +121,7 @@ def test_idx_folder_whose_files_do_not_fit(folder):
         datasets.load(folder / "t10k-labels-idx1-ubyte.gz")
     (folder / "train-labels-idx1-ubyte").write_bytes(pack_idx(LABELS))
     (folder / "t10k-images-idx3-ubyte").write_bytes(pack_idx(IMAGES[:2, :20]))
-    with pytest.raises(ValueError, match=r"expected test images of the size .* \(28, 28\); received \(20, 28\)"):
+    with pytest.raises(ValueError, match=r"expected test images of the size .* \(28, 28\). Received: \(20, 28\)"):
         datasets.load(folder)
 
 
@@ -133,25 +133,25 @@ def test_a_folder_of_mnist_is_recognised():
 
 def test_unknown_name_or_option():
     with pytest.raises(
-        ValueError, match=r"expected .* one of digits, mnist, .* existing file or folder; received 'digit'"
+        ValueError, match=r"expected .* one of digits, mnist, .* existing file or folder. Received: 'digit'"
     ):
         datasets.load("digit")
-    with pytest.raises(TypeError, match=r"expected name_or_path to be a name .* or a path; received int"):
+    with pytest.raises(TypeError, match=r"expected name_or_path to be a name .* or a path. Received: int"):
         datasets.load(3)
     with pytest.raises(
-        TypeError, match="options of 'moons' to be among: n, noise, seed, test_fraction; received classes=3"
+        TypeError, match="options of 'moons' to be among: n, noise, seed, test_fraction. Received: classes=3"
     ):
         datasets.load("moons", classes=3)
-    with pytest.raises(TypeError, match="options of 'digits' to be among: none; received n=5"):
+    with pytest.raises(TypeError, match="options of 'digits' to be among: none. Received: n=5"):
         datasets.load("digits", n=5)
 
 
 def test_rows_and_labels_of_different_length():
     with pytest.raises(
-        ValueError, match=r"one label for each row of x; received 2 rows and labels of shape \(3,\)"
+        ValueError, match=r"one label for each row of x. Received: 2 rows and labels of shape \(3,\)"
     ):
         Split(np.zeros((2, 4)), np.zeros(3, int))
-    with pytest.raises(ValueError, match=r"at least one row of x.*received x\.shape=\(0, 4\)"):
+    with pytest.raises(ValueError, match=r"at least one row of x.*Received: x\.shape=\(0, 4\)"):
         Split(np.zeros((0, 4)), None)
 
 
@@ -197,17 +197,17 @@ def test_more_classes():
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"n": 1}, ValueError, "at least one point for each of 3 classes; received n=1"),
-        ({"n": 0}, ValueError, "received n=0"),
-        ({"n": -5}, ValueError, "received n=-5"),
-        ({"n": 10.0}, TypeError, "expected n to be an integer; received n=10.0"),
-        ({"n": True}, TypeError, "expected n to be an integer; received n=True"),
-        ({"classes": 1}, ValueError, "at least 2 classes; received classes=1"),
-        ({"noise": -0.1}, ValueError, "noise to be finite and not negative; received noise=-0.1"),
-        ({"noise": float("nan")}, ValueError, "received noise=nan"),
-        ({"noise": "much"}, TypeError, "expected noise to be a number; received noise='much'"),
-        ({"seed": -1}, ValueError, "seed to be 0 or more; received seed=-1"),
-        ({"test_fraction": 1.0}, ValueError, r"test_fraction in \[0, 1\); received test_fraction=1.0"),
+        ({"n": 1}, ValueError, "n expects an integer of at least 3. Received: n=1"),
+        ({"n": 0}, ValueError, "Received: n=0"),
+        ({"n": -5}, ValueError, "Received: n=-5"),
+        ({"n": 10.0}, TypeError, "n expects an integer. Received: n=10.0"),
+        ({"n": True}, TypeError, "n expects an integer. Received: n=True"),
+        ({"classes": 1}, ValueError, "classes expects an integer of at least 2. Received: classes=1"),
+        ({"noise": -0.1}, ValueError, "noise expects a finite number of at least 0. Received: noise=-0.1"),
+        ({"noise": float("nan")}, ValueError, "Received: noise=nan"),
+        ({"noise": "much"}, TypeError, "noise expects a number. Received: noise='much'"),
+        ({"seed": -1}, ValueError, "seed expects an integer of at least 0. Received: seed=-1"),
+        ({"test_fraction": 1.0}, ValueError, r"test_fraction expects a number in \[0, 1\). Received: test_fraction=1.0"),
     ],
 )
 def test_planes_refuse(options, error, text):

@@ -1,4 +1,4 @@
-"""Memory after many epochs against memory after 100, with validation, states on disk and the history kept.
+"""Memory after many epochs against memory after 100, with validation, checkpoints on disk and the history kept.
 
     PYTHONPATH=src python tests/jobs/growth.py --epochs 10000
 """

@@ -1,9 +1,9 @@
-"""Kill a training at a random moment, take it up again, and compare its end with the uninterrupted one's.
+"""Kill a training at a random moment, resume it, and compare its end with the uninterrupted one's.
 
     PYTHONPATH=src:tests python tests/jobs/kills.py --kills 200 --seed 0
 
-Every kill is a SIGKILL to a process of its own that writes a state after each step, so that many fall inside a
-save. After it no state may be unreadable. θ and the losses at the end must be the same, bit for bit.
+Every kill is a SIGKILL to a process of its own that writes a checkpoint after each step, so that many fall inside a
+save. After it no checkpoint may be unreadable. θ and the losses at the end must be the same, bit for bit.
 """
 
 import argparse
@@ -48,9 +48,9 @@ def fresh(case):
 
 
 def run(case, directory):
-    """Train to the end with a state after each step, from the newest state if there is one."""
+    """Train to the end with a checkpoint after each step, from the newest one if there is one."""
     x, y = data()
-    if storage.States(directory).paths():
+    if storage.CheckpointFiles(directory).paths():
         training = checkpoints.resume(directory, x, y, validation=(x[:40], y[:40]), **QUIET)
         count = None
     else:
@@ -86,17 +86,17 @@ def killed_after(case, directory, seconds):
 
 def trial(case, place, rng, expected, seconds):
     """One kill; whether it came in time, whether it fell inside a save, and whether the end is the same."""
-    directory = Path(place, "states")
+    directory = Path(place, "checkpoints")
     shutil.rmtree(directory, ignore_errors=True)
     in_time = killed_after(case, directory, rng.uniform(0.0, seconds))
     inside = directory.exists() and any(path.suffix == ".tmp" for path in directory.iterdir())
-    for path in storage.States(directory).paths():
-        storage.read(path)  # a kill leaves no unreadable state, neither the newest nor another
+    for path in storage.CheckpointFiles(directory).paths():
+        storage.read(path)  # a kill leaves no unreadable checkpoint, neither the newest nor another
     return in_time, inside, outcome(run(case, directory)) == expected
 
 
 def prepare(case, place):
-    """What the uninterrupted training ends with, and how long it takes with a state after each step."""
+    """What the uninterrupted training ends with, and how long it takes with a checkpoint after each step."""
     whole = fresh(case)
     for _ in whole.epochs(EPOCHS):
         pass

@@ -1,4 +1,4 @@
-"""A disk that forgets what was not synced, and states written to it until the power goes.
+"""A disk that forgets what was not synced, and checkpoints written to it until the power goes.
 
     PYTHONPATH=src:tests python tests/jobs/powercut.py --cuts 100 --seed 0
 
@@ -104,17 +104,17 @@ class Forgetful(storage.Disk):
         return self.rng.choice([b"", part, b"\0" * len(written), part.ljust(len(written), b"\0"), written])
 
 
-def states_until_the_power_goes(root, cut_at, rng, disk=Forgetful, saves=6, keep=2):
-    """Save states until the cut; return how many saves were reported done, and what the disk then holds.
+def checkpoints_until_the_power_goes(root, cut_at, rng, disk=Forgetful, saves=6, keep=2):
+    """Save checkpoints until the cut; return how many saves were reported done, and what the disk then holds.
 
-    Raises AssertionError when a state that was reported written is not there, with its numbers.
+    Raises AssertionError when a checkpoint that was reported written is not there, with its numbers.
     """
     os.makedirs(root)
     storage.disk = layer = disk(root, cut_at, rng)
-    states, done = storage.States(root, keep), 0
+    files, done = storage.CheckpointFiles(root, keep), 0
     try:
         for step in range(1, saves + 1):
-            states.save({"theta": np.full(50, float(step))}, {"step": step}, step)
+            files.save({"theta": np.full(50, float(step))}, {"step": step}, step)
             done = step
     except PowerCut:
         pass
@@ -122,14 +122,14 @@ def states_until_the_power_goes(root, cut_at, rng, disk=Forgetful, saves=6, keep
         storage.disk = storage.Disk()
     layer.power_on()
     if done:
-        arrays, header, _, _ = states.newest()
-        assert header["step"] in (done, done + 1), f"state {header['step']} where {done} was reported written"
+        arrays, header, _, _ = files.newest()
+        assert header["step"] in (done, done + 1), f"checkpoint {header['step']} where {done} was reported written"
         assert arrays["theta"].tolist() == [float(header["step"])] * 50
     return done, layer.calls
 
 
 def training_until_the_power_goes(root, cut_at, rng, case):
-    """A real training with a state after each step; after the cut it goes on, and must end as if there was none."""
+    """A real training with a checkpoint after each step; after the cut it resumes, and must end as if there was none."""
     os.makedirs(root)
     storage.disk = layer = Forgetful(root, cut_at, rng)
     try:
@@ -149,9 +149,9 @@ def main():
     options = parser.parse_args()
     rng = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as place:
-        _, calls = states_until_the_power_goes(Path(place, "whole"), 0, rng)
+        _, calls = checkpoints_until_the_power_goes(Path(place, "whole"), 0, rng)
         after = [
-            states_until_the_power_goes(Path(place, str(cut)), rng.randrange(1, calls + 1), rng)[0]
+            checkpoints_until_the_power_goes(Path(place, str(cut)), rng.randrange(1, calls + 1), rng)[0]
             for cut in range(options.cuts)
         ]
         same = 0
@@ -162,8 +162,8 @@ def main():
             same += training_until_the_power_goes(Path(place, f"cut {cut}"), at, rng, case)[0] == whole
     print(
         f"seed={options.seed}: {options.cuts} cuts among {calls} calls; "
-        f"{sum(map(bool, after))} after a state was reported written, and it was there every time\n"
-        f"{options.cuts} cuts of real trainings; taken up again {same} ended the same, bit for bit"
+        f"{sum(map(bool, after))} after a checkpoint was reported written, and it was there every time\n"
+        f"{options.cuts} cuts of real trainings; resumed {same} ended the same, bit for bit"
     )
     return same != options.cuts
 

@@ -15,7 +15,7 @@ from blas import blas_threads
 
 import mechanet as mn
 from mechanet import kernels
-from mechanet.backend import NUMPY, cpu_loops, cpu_threads
+from mechanet.backend import NUMPY, cpu_loops, cpu_threads, resolve
 from mechanet.kernels import cpu
 from mechanet.losses import CrossEntropy, SquaredError
 
@@ -71,7 +71,7 @@ def test_targets_of_probabilities_take_the_plain_lines(rng):
 
 
 @pytest.mark.usefixtures("loops")
-def test_what_has_no_faster_twin_stays_as_it_is():
+def test_what_has_no_faster_form_stays_as_it_is():
     class Mine(mn.Adam):
         pass
 
@@ -269,12 +269,24 @@ def test_two_trainings_at_once_do_not_disturb_each_other():
         assert blas_threads() == {2}
 
 
+@pytest.mark.parametrize(("threads", "outer", "inner"), [("auto", 3, 3), (2, 1, 2), (None, 1, 3)])
+def test_the_workers_of_an_outer_and_an_inner_block(monkeypatch, threads, outer, inner):
+    """With "auto" a small product gets one thread of BLAS, and a worker for each thread that BLAS had."""
+    monkeypatch.setattr(cpu_threads, "cores", lambda: 3)
+    with threadpoolctl.threadpool_limits(3, "blas"):
+        with NUMPY.threads(threads, 48.0) as first, NUMPY.threads("auto", 48.0) as second:
+            assert (first, second, NUMPY.workers()) == (outer, inner, inner)
+        assert NUMPY.workers() == 1
+    with resolve(xp="array_api_strict").threads(threads, 48.0) as alone:
+        assert alone == 1
+
+
 def test_an_error_beside_is_raised_and_nothing_warns():
-    """The second work fails; the first, in the same context, divides by zero in silence."""
+    """The second task fails; the first, in the same context, divides by zero in silence."""
     def fail():
         raise MemoryError("beside")
 
-    with pytest.raises(MemoryError, match="does not suffice for blocks"), NUMPY.current("blocks"):
+    with pytest.raises(MemoryError, match="does not have enough memory for blocks"), NUMPY.current("blocks"):
         cpu_threads.run_parallel([lambda: np.ones(1) / 0, fail], 2)
     with NUMPY.current("blocks"):
         results = cpu_threads.run_parallel([lambda i=i: float(np.float64(i) / 0.0) for i in (1, -1, 2)], 3)
@@ -282,7 +294,7 @@ def test_an_error_beside_is_raised_and_nothing_warns():
 
 
 def test_a_worker_that_is_held_up_holds_up_nobody():
-    """Of five works the first takes as long as the other four: they are done meanwhile, by one other worker."""
+    """Of five tasks the first takes as long as the other four: they are done meanwhile, by one other worker."""
     others = threading.Event()
     done = []
 
@@ -296,8 +308,8 @@ def test_a_worker_that_is_held_up_holds_up_nobody():
             others.set()
         return number
 
-    works = [first, *(lambda number=number: other(number) for number in (1, 2, 3, 4))]
-    assert cpu_threads.run_parallel(works, 2) == [0, 1, 2, 3, 4]
+    tasks = [first, *(lambda number=number: other(number) for number in (1, 2, 3, 4))]
+    assert cpu_threads.run_parallel(tasks, 2) == [0, 1, 2, 3, 4]
 
 
 def test_after_an_error_no_new_work_begins():
@@ -388,7 +400,7 @@ def test_rows_are_the_plain_ones_bit_for_bit(dtype, kind, scale, shape, rng):
 @pytest.mark.parametrize("row", [-1, 40])
 def test_rows_that_are_not_there(kind, row):
     net = mn.Network([mn.Dense(2)], (784,))
-    with pytest.raises(IndexError, match=f"there is no row {row} in 40"):
+    with pytest.raises(IndexError, match=f"expected rows from 0 to 39. Received: {row}."):
         net.chain.forward(np.zeros((40, 784), kind), rows=np.array([1, row, 2]))
 
 
@@ -396,7 +408,7 @@ def test_rows_that_are_not_there(kind, row):
 @pytest.mark.parametrize("label", [-1, 3])
 def test_labels_that_are_not_there(label):
     loss = kernels.fused(NUMPY, CrossEntropy().bind(NUMPY, 3, np.dtype("float64")))
-    with pytest.raises(IndexError, match="labels go from 0 to 2"):
+    with pytest.raises(IndexError, match="expected labels from 0 to 2. Received: others."):
         loss.measure(np, np.zeros((2, 3)), np.array([0, label]), np.full(2, 0.5))
 
 
@@ -456,7 +468,7 @@ def test_loops_are_not_run_over_what_does_not_fit():
         step(np, theta, long, {}, 0.1, 1)
     with pytest.raises(ValueError, match="Received: 4 float32."):
         step(np, theta, np.ones(4, "float32"), {}, 0.1, 1)
-    with pytest.raises(ValueError, match="a loop expects an array whose numbers lie one after another"):
+    with pytest.raises(ValueError, match="a loop expects a contiguous array. Received: strides="):
         step(np, theta, np.ones(8)[::2], {}, 0.1, 1)
     with pytest.raises(TypeError, match="not C contiguous"):
         step(np, np.ones(8)[::2], theta, {}, 0.1, 1)

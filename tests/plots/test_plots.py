@@ -270,7 +270,7 @@ def test_decision_boundary_of_a_network_that_compares_its_inputs(tmp_path, rng):
     x = rng.uniform(-1, 1, (80, 2))
     y = (x[:, 1] > x[:, 0]).astype(int)
     figure = mn.plots.decision_boundary(net, x, y, classes=["right", "left"])
-    assert "100.0% of 80 rows right" in figure.axes[0].get_title()
+    assert "100.0% of 80 rows correct" in figure.axes[0].get_title()
     lines = figure.axes[0].collections[0].get_paths()[0].vertices
     np.testing.assert_allclose(lines[:, 0], lines[:, 1], atol=0.03)  # the line between them is the diagonal
     markers = {c.get_paths()[0].vertices.shape for c in figure.axes[0].collections if len(c.get_offsets()) > 1}
@@ -376,6 +376,8 @@ def test_errors_say_what_to_do(rng):
         mn.plots.history(mn.History())
     with pytest.raises(ValueError, match="points expects an integer of at least 2. Received: points=1"):
         mn.plots.landscape(net, x, y, points=1)
+    with pytest.raises(ValueError, match="span expects a finite number above 0. Received: span=0"):
+        mn.plots.landscape(net, x, y, span=0.0)
     with pytest.raises(ValueError, match="frames expects an integer of at least 1. Received: frames=0"):
         mn.plots.training_film(mn.Training(net, x, y), 2, "film.gif", frames=0)
 

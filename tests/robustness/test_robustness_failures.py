@@ -1,4 +1,4 @@
-"""Memory that runs out, a GPU that is lost, a training that diverges: said clearly, and the last good state stays."""
+"""Memory that runs out, a GPU that is lost, a training that diverges: said clearly, and the last good checkpoint stays."""
 
 import contextlib
 
@@ -59,8 +59,8 @@ def test_where_one_row_does_not_fit_the_error_says_what_and_what_to_try():
     with pytest.raises(MemoryError) as caught:
         net.predict(data()[0])
     assert str(caught.value) == (
-        f"the memory of this machine does not suffice for blocks of {net.chain.block_rows} rows. "
-        f"{2**50 * 4:,} bytes more were wanted. Try a smaller batch_size, data as uint8 or float32, "
+        f"this machine does not have enough memory for blocks of {net.chain.block_rows} rows. "
+        f"{2**50 * 4:,} more bytes were needed. Try a smaller batch_size, data as uint8 or float32, "
         'dtype="float32", or a smaller network.'
     )
     assert "Unable to allocate" in str(caught.value.__cause__)
@@ -110,29 +110,29 @@ FAILURES = {
     "lost": (
         cuda_error("CUDARuntimeError", "cudaErrorIllegalAddress: an illegal memory access was encountered"),
         mn.DeviceError,
-        "cuda:0 stopped working at batch_size=10, and what its memory held is lost. CUDA says: cudaErrorIllegal",
+        "cuda:0 stopped working (batch_size=10), and what its memory held is lost. CUDA says: cudaErrorIllegal",
     ),
     "device memory": (
         cuda_error("OutOfMemoryError", "Out of memory allocating 5,120 bytes (allocated so far: 0 bytes)."),
         MemoryError,
-        "memory of cuda:0 does not suffice for batch_size=10: 5,120 bytes more were wanted, 123 bytes are free",
+        "cuda:0 does not have enough memory for batch_size=10: 5,120 more bytes were needed, 123 bytes are free",
     ),
     "host memory": (
         MemoryError(),
         MemoryError,
-        "the memory of this machine does not suffice for batch_size=10. Try a smaller batch_size",
+        "this machine does not have enough memory for batch_size=10. Try a smaller batch_size",
     ),
 }
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-def test_a_failing_device_leaves_a_state_from_which_another_goes_on(tmp_path, failure):
+def test_a_failing_device_leaves_a_checkpoint_from_which_another_goes_on(tmp_path, failure):
     error, kind, text = FAILURES[failure]
-    states, said = failing_training(tmp_path, 2 * 4 * 3 + 3, error)  # 2 products a step, 4 steps an epoch
+    run, said = failing_training(tmp_path, 2 * 4 * 3 + 3, error)  # 2 products a step, 4 steps an epoch
     with pytest.raises(kind) as caught:
-        list(states.epochs(6))
+        list(run.epochs(6))
     assert text in str(caught.value)
-    assert said == [f"The last good state is {tmp_path / 'state-000000000012.safetensors'}."]
+    assert said == [f"The last good checkpoint is {tmp_path / 'checkpoint-000000000012.safetensors'}."]
     x, y = data()
     again = resume(tmp_path, x, y, notify=said.append)
     list(again.epochs())

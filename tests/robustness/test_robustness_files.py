@@ -101,7 +101,7 @@ REFUSED = [
     ("state", edited("state", "optimizer", "name", "Optimizer"), "optimizer expects one of"),
     ("state", edited("state", "schedule", "then", []), "this training cannot go on"),
     ("state", edited("state", **{"optimizer.s": None}), "expected 'optimizer.s' of shape .* Received: none"),
-    ("state", edited("state", **{"history": np.full((1, 7), np.inf)}), "expected 'history' to count its epochs"),
+    ("state", edited("state", **{"history": np.full((1, 7), np.inf)}), "expected 'history' to count epochs from 1"),
     ("state", edited("state", **{"history": np.zeros(7)}), "expected 'history' of shape"),
     ("state", edited("state", **{"weights": np.zeros(9)}), "expected 'weights' of shape"),
 ]

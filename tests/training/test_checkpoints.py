@@ -1,4 +1,4 @@
-"""States written as a training goes, signals, and what a disk that fails does not end."""
+"""Checkpoints written during a training, signals, and what a disk that fails does not end."""
 
 import errno
 import os
@@ -53,30 +53,30 @@ def test_any_other_every_is_refused(every):
         checkpoints.check_every(every)
 
 
-def test_states_are_written_every_so_many_epochs_and_at_the_end(tmp_path):
+def test_checkpoints_are_written_every_so_many_epochs_and_at_the_end(tmp_path):
     run = checkpoints.Checkpoints(training(), tmp_path, "2epochs", keep=2)
     assert [epoch.number for epoch in run.epochs(5)] == [1, 2, 3, 4, 5]
-    steps = [int(path.stem[6:]) for path in run.states.paths()]
+    steps = [int(path.stem[11:]) for path in run.files.paths()]
     assert steps == [16, 20]  # 4 steps an epoch: the ends of epochs 4 and 5
 
 
-def test_states_are_written_every_so_many_steps(tmp_path):
+def test_checkpoints_are_written_every_so_many_steps(tmp_path):
     run = checkpoints.Checkpoints(training(), tmp_path, "3steps", keep=9)
     list(run.epochs(2))
-    assert [int(path.stem[6:]) for path in run.states.paths()] == [3, 6, 8]
+    assert [int(path.stem[11:]) for path in run.files.paths()] == [3, 6, 8]
 
 
-def test_states_are_written_when_the_time_has_come(tmp_path, monkeypatch):
+def test_checkpoints_are_written_when_the_time_has_come(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
     run = checkpoints.Checkpoints(training(), tmp_path, "1m", keep=9)
     for _ in run.epochs(4):
         now[0] += 31.0
-    assert [int(path.stem[6:]) for path in run.states.paths()] == [9, 16]  # after 62 s, and the end
+    assert [int(path.stem[11:]) for path in run.files.paths()] == [9, 16]  # after 62 s, and the end
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 6])
-def test_a_training_taken_up_again_ends_as_if_it_had_not_stopped(tmp_path, steps):
+def test_a_training_resumed_ends_as_if_it_had_not_stopped(tmp_path, steps):
     first = training()
     run = checkpoints.Checkpoints(first, tmp_path, f"{steps}steps")
     for epoch in run.epochs(3):
@@ -88,35 +88,35 @@ def test_a_training_taken_up_again_ends_as_if_it_had_not_stopped(tmp_path, steps
     assert 0 < again.global_step <= 8
     list(checkpoints.Checkpoints(again, tmp_path, "1h").epochs())
     assert_same(again, uninterrupted(3))
-    assert said[0].startswith(f"Going on from {tmp_path}")
+    assert said[0].startswith(f"Resuming from {tmp_path}")
 
 
-def test_a_damaged_newest_state_is_told_and_the_one_before_it_used(tmp_path):
+def test_a_damaged_newest_checkpoint_is_reported_and_the_one_before_it_used(tmp_path):
     list(checkpoints.Checkpoints(training(), tmp_path, "1epoch").epochs(3))
-    newest = storage.States(tmp_path).paths()[-1]
+    newest = storage.CheckpointFiles(tmp_path).paths()[-1]
     newest.write_bytes(newest.read_bytes()[:100])
     x, y = problem()
     said = []
     again = checkpoints.resume(tmp_path, x, y, notify=said.append)
     assert again.epoch == 2
-    assert said[0].startswith(f"A newer state was left out: {newest} cannot be read")
+    assert said[0].startswith(f"A newer checkpoint was skipped: {newest} cannot be read")
     list(checkpoints.Checkpoints(again, tmp_path, "1epoch").epochs())
     assert_same(again, uninterrupted(3))
 
 
-def test_a_new_training_does_not_write_over_an_earlier_ones_states(tmp_path):
+def test_a_new_training_does_not_write_over_an_earlier_ones_checkpoints(tmp_path):
     list(checkpoints.Checkpoints(training(), tmp_path).epochs(1))
-    with pytest.raises(ValueError, match="holds states of an earlier training"):
+    with pytest.raises(ValueError, match="expects a directory without checkpoints. Received: .*, with those of an earlier training"):
         checkpoints.Checkpoints(training(), tmp_path)
 
 
 def test_nothing_to_resume_is_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match="There is no state in"):
+    with pytest.raises(FileNotFoundError, match="There is no checkpoint in"):
         checkpoints.resume(tmp_path, *problem())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_writes_a_state_and_says_how_to_go_on(tmp_path, number, code, capfd):
+def test_a_signal_writes_a_checkpoint_and_says_how_to_resume(tmp_path, number, code, capfd):
     first, said = training(), []
     run = checkpoints.Checkpoints(first, tmp_path, "1h", notify=said.append)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
@@ -130,9 +130,9 @@ def test_a_signal_writes_a_state_and_says_how_to_go_on(tmp_path, number, code, c
         three_epochs()
     assert caught.value.code == code
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-    assert "Finishing the batch and writing a state" in capfd.readouterr().err
-    how = "To go on, give the same command with --resume."
-    assert said == [f"Stopped in epoch 4 after step 12; the state is {run.last}. {how}"]
+    assert "Finishing the batch and writing a checkpoint" in capfd.readouterr().err
+    how = "To resume, repeat the command with --resume."
+    assert said == [f"Stopped in epoch 4 after step 12; the checkpoint is {run.last}. {how}"]
     again = checkpoints.resume(tmp_path, *problem(), notify=said.append)
     list(again.epochs())
     assert_same(again, uninterrupted(5))
@@ -151,7 +151,7 @@ def test_a_signal_in_the_middle_of_an_epoch_finishes_the_batch(tmp_path):
     first._update = interrupted_update
     with pytest.raises(checkpoints.Interrupted):
         list(run.epochs(5))
-    assert [int(path.stem[6:]) for path in run.states.paths()] == [6]
+    assert [int(path.stem[11:]) for path in run.files.paths()] == [6]
     again = checkpoints.resume(tmp_path, *problem(), notify=lambda text: None)
     assert (again.epoch, again.step) == (1, 2)
     list(again.epochs())
@@ -184,20 +184,20 @@ def start(tmp_path, pause):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_process_that_is_told_to_stop_leaves_a_state_and_the_right_code(tmp_path, number, code):
+def test_a_process_that_is_told_to_stop_leaves_a_checkpoint_and_the_right_code(tmp_path, number, code):
     process = start(tmp_path, 0.05)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == code
-    assert "To go on, give the same command with --resume." in err
-    assert len(storage.States(tmp_path).paths()) == 1
+    assert "To resume, repeat the command with --resume." in err
+    assert len(storage.CheckpointFiles(tmp_path).paths()) == 1
 
 
 def test_a_second_ctrl_c_leaves_at_once(tmp_path):
     process = start(tmp_path, 60)
     process.send_signal(signal.SIGINT)
     assert process.stderr.readline() == "\n"
-    assert process.stderr.readline().startswith("Finishing the batch and writing a state; Ctrl-C again leaves at")
+    assert process.stderr.readline().startswith("Finishing the batch and writing a checkpoint; Ctrl-C again leaves at")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT
@@ -238,34 +238,34 @@ def test_a_disk_that_fills_up_does_not_end_the_training(tmp_path, monkeypatch):
             monkeypatch.setattr(storage, "disk", Full())
     assert_same(first, uninterrupted(4))
     assert len(said) == 3  # epochs 3 and 4, and the end once more
-    assert said[0].startswith("No state was written at step 12: ")
+    assert said[0].startswith("No checkpoint was written at step 12: ")
     assert "No space left on device" in said[0]
-    assert said[0].endswith("The last good state is " + str(tmp_path / "state-000000000008.safetensors") + ".")
-    assert storage.States(tmp_path).newest()[2] == run.last
+    assert said[0].endswith("The last good one is " + str(tmp_path / "checkpoint-000000000008.safetensors") + ".")
+    assert storage.CheckpointFiles(tmp_path).newest()[2] == run.last
 
 
-def test_states_that_somebody_removes_are_no_end_either(tmp_path):
-    run = checkpoints.Checkpoints(training(), tmp_path / "states", "1epoch")
+def test_checkpoints_that_somebody_removes_are_no_end_either(tmp_path):
+    run = checkpoints.Checkpoints(training(), tmp_path / "run", "1epoch")
     for epoch in run.epochs(4):
         if epoch.number == 2:
-            for path in run.states.paths():
+            for path in run.files.paths():
                 path.unlink()
-            (tmp_path / "states").rmdir()
-    assert [int(path.stem[6:]) for path in run.states.paths()] == [12, 16]
+            (tmp_path / "run").rmdir()
+    assert [int(path.stem[11:]) for path in run.files.paths()] == [12, 16]
 
 
-def test_parameters_that_are_not_finite_are_never_a_state(tmp_path):
+def test_parameters_that_are_not_finite_are_never_a_checkpoint(tmp_path):
     first, said = training(optimizer=mn.SGD(1e30)), []
     run = checkpoints.Checkpoints(first, tmp_path, "1step", notify=said.append)
     with pytest.raises(mn.DivergenceError):
         list(run.epochs(3))
     assert any("expected finite numbers in layers." in text for text in said)
-    for path in run.states.paths():
+    for path in run.files.paths():
         for name, array in storage.read(path)[0].items():
             assert np.isfinite(array).all() or name in ("values", "history"), name
 
 
-def test_after_a_divergence_the_last_good_state_is_named(tmp_path):
+def test_after_a_divergence_the_last_good_checkpoint_is_named(tmp_path):
     first, said = training(), []
     run = checkpoints.Checkpoints(first, tmp_path, "1epoch", notify=said.append)
     epochs = run.epochs(5)
@@ -273,4 +273,4 @@ def test_after_a_divergence_the_last_good_state_is_named(tmp_path):
     first.network.parameters[...] = float("inf")
     with pytest.raises(mn.DivergenceError):
         list(epochs)
-    assert said[-1] == f"The last good state is {tmp_path / 'state-000000000004.safetensors'}."
+    assert said[-1] == f"The last good checkpoint is {tmp_path / 'checkpoint-000000000004.safetensors'}."

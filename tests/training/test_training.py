@@ -425,6 +425,6 @@ def test_history(rng):
     history = training.history
     assert len(history) == 3
     assert history.column("number") == [1, 2, 3]
+    assert [row["number"] for row in history.to_list()] == [1, 2, 3]
     assert [e.number for e in history[1:]] == [2, 3]
     assert str(history[0]).startswith("epoch 1, loss ")
-    assert mn.History.from_list(history.to_list()).to_list() == history.to_list()

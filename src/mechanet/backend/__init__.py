@@ -1,8 +1,8 @@
 """Where arrays live: a device string becomes an array namespace, and arrays move in and out.
 
-The mathematics above this is written once, against the array API standard. Here, and only here, it is decided
-which library computes it: NumPy for ``"cpu"``, CuPy for ``"cuda"``, or any other namespace that a curious user
-names (``xp=array_api_strict``, ``xp=torch``).
+The mathematics in the layers above is written once, against the array API standard. The choice of the library that
+computes it is made here and nowhere else: NumPy for ``"cpu"``, CuPy for ``"cuda"``, or any other namespace that a
+curious user names (``xp=array_api_strict``, ``xp=torch``).
 """
 
 import copyreg
@@ -20,8 +20,8 @@ from mechanet.backend.base import Backend, DeviceError, NumpyBackend, OutBackend
 from mechanet.backend.draws import uniform
 
 __all__ = [
-    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "arange", "check_dtype", "devices",
-    "generator", "in_blocks", "resolve", "to_host", "uniform",
+    "DTYPES", "NUMPY", "Backend", "Device", "DeviceError", "HostArray", "NumpyBackend", "arange",
+    "check_dtype", "devices", "generator", "in_blocks", "resolve", "to_host", "uniform",
 ]  # fmt: skip
 
 DTYPES = ("float32", "float64")
@@ -35,17 +35,17 @@ def resolve(device: str | Any = "cpu", xp: ModuleType | str | None = None) -> Ba
     Parameters
     ----------
     device : {"cpu", "cuda", "cuda:N", "auto"} or object
-        ``"auto"`` is CUDA where it works and the CPU elsewhere. With `xp` it is a device of that namespace.
+        ``"auto"`` is CUDA if it works, else the CPU. With `xp`, a device of that namespace.
     xp : module, optional
-        An array namespace, for example ``array_api_strict`` or ``torch``; its default device if `device`
-        is ``"cpu"``.
+        An array namespace, for example ``array_api_strict`` or ``torch``. With ``device="cpu"`` its default device
+        is used.
 
     Raises
     ------
     ValueError
         For an unknown device string.
     DeviceError
-        For a device that this machine cannot give, with the reason and what to do.
+        For a device that cannot be used on this machine, with the reason and what to do.
     """
     if isinstance(device, Backend):
         return device
@@ -67,7 +67,7 @@ def resolve(device: str | Any = "cpu", xp: ModuleType | str | None = None) -> Ba
 
 
 def backend_of(x: Any) -> Backend:
-    """The backend that array `x` is of; NumPy's for what is no array, such as a list."""
+    """The backend of array `x`; NumPy's if `x` is not an array, such as a list."""
     if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
         return NUMPY
     if array_api_compat.is_cupy_array(x):
@@ -76,7 +76,7 @@ def backend_of(x: Any) -> Backend:
 
 
 def numpy_reads(x: Any) -> bool:
-    """Whether NumPy, and what is built on it, can read `x` where it is: not if it is on a GPU."""
+    """Whether NumPy, and what is built on it, can read `x` in place: not if it is on a GPU."""
     if array_api_compat.is_torch_array(x):
         return x.device.type == "cpu"
     if array_api_compat.is_array_api_obj(x) and hasattr(xp := array_api_compat.array_namespace(x), "Device"):
@@ -88,7 +88,7 @@ def _explicit(xp: ModuleType | str, device: Any) -> Backend:
     module = importlib.import_module(xp) if isinstance(xp, str) else xp
     if module.__name__.partition(".")[0] == "cupy" or module.__name__ == "array_api_compat.cupy":
         return cuda.backend(0 if device == "cpu" else int(str(device).rpartition(":")[2] or 0))
-    # An array of the namespace tells what array-api-compat calls it.
+    # array-api-compat has its own wrapper of a namespace, which it gives for an array.
     xp = array_api_compat.array_namespace(module.zeros(1) if hasattr(module, "zeros") else module.empty(1))
     if array_api_compat.is_numpy_namespace(xp):
         return NUMPY
@@ -105,8 +105,8 @@ def _module_name(xp: ModuleType) -> str:
     return xp.__name__.removeprefix("array_api_compat.")
 
 
-def _reduce(backend: Backend) -> tuple:
-    """Pickled and copied as what a user would name it by."""
+def _reduce(backend: Backend) -> tuple[Any, ...]:
+    """How a backend is pickled and copied: by the name a user would give."""
     if isinstance(backend, (NumpyBackend, cuda.CudaBackend)):
         return resolve, (backend.name,)
     return resolve, ("cpu" if backend.device is None else backend.device, _module_name(backend.xp))
@@ -118,7 +118,7 @@ for _kind in (Backend, OutBackend, NumpyBackend, cuda.CudaBackend):
 
 @dataclass(frozen=True)
 class Device:
-    """A device of this machine, or one that was asked for and why it cannot be used."""
+    """A device of this machine, or one that cannot be used and why."""
 
     name: str
     description: str
@@ -129,7 +129,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """List the devices that ``device=`` takes on this machine; those that do not work say why."""
+    """List the values that ``device=`` accepts on this machine; devices that do not work say why."""
     loops = "with" if cpu_loops.LOOPS else "without"
     found = [Device("cpu", f"NumPy {np.__version__}, {loops} compiled loops", True)]
     try:
@@ -145,10 +145,10 @@ def arange(n: int) -> np.ndarray:
 
 
 def generator(*seeds: int) -> "np.random.Generator":
-    """A host generator: the only source of randomness, so that all devices draw the same numbers."""
+    """A generator on the host: the only source of randomness, so that all devices draw the same numbers."""
     return np.random.default_rng(seeds)
 
 
 def check_dtype(name: str) -> str:
-    """Return the name of a data type that networks compute in."""
+    """Return the name of a data type that networks can compute in."""
     return checks.one_of("dtype", getattr(name, "__name__", str(name)), DTYPES)

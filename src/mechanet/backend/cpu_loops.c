@@ -1,16 +1,16 @@
-/* What takes NumPy several passes over its arrays, in one.
+/* Loops that do in one pass what takes NumPy several.
 
-   Each loop stands for lines of `mechanet.optimizers`, `layers` or `losses`, and has their symbols; `decay` may be
-   NULL. Steps and layers compute in the same order and precision as the lines, so that the numbers are the same bit
-   for bit. `cpu_loops.py` calls these loops; `.hatch_build.py` compiles them when the package is built, once with
+   Each loop replaces lines of `mechanet.optimizers`, `layers` or `losses`, with the same symbols; `decay` may be
+   NULL. Steps and layers compute in the same order and precision as those lines, so the numbers are the same bit for
+   bit. `cpu_loops.py` loads these loops; `.hatch_build.py` compiles them when the package is built, once with
    -Dreal=float and once with -Dreal=double. Without a C compiler there are none, and NumPy does everything. */
 
 #include <stdint.h>
 #include <string.h>
 #include <tgmath.h>
 
-/* One function for each width of register; the widest that the processor has is taken when the file is loaded.
-   Where that cannot be had, NumPy is faster, which brings its own. */
+/* One version for each register width; the widest that the processor supports is chosen when the file is loaded.
+   Where there can be only one version, NumPy is faster, since it has several. */
 #if !defined(__x86_64__)
 #define EACH_WIDTH
 #elif defined(__GNUC__) && !defined(__clang__) && defined(__GLIBC__)
@@ -73,7 +73,7 @@ EACH_WIDTH void shrink(int64_t n, real *restrict theta, const real *restrict dec
 
 /* ---- the rows of a batch: X (length, n), rows (m,), A (m, n). Returns m, or the first i whose rows[i] is not in X. */
 
-static void fetch(const void *bytes, int64_t count) { /* into the cache, while others are worked on */
+static void fetch(const void *bytes, int64_t count) { /* into the cache, ahead of use */
 #ifdef __GNUC__
   for (int64_t i = 0; i < count; i += 64) __builtin_prefetch((const char *)bytes + i);
 #endif
@@ -90,7 +90,7 @@ int64_t gathered_rows(int64_t m, int64_t n, int64_t length, const real *restrict
   return m;
 }
 
-/* A ← factor X[rows] for bytes X; without rows (NULL) it is all of X */
+/* A ← factor X[rows] for an X of bytes; if rows is NULL, A ← factor X */
 EACH_WIDTH int64_t scaled_rows(int64_t m, int64_t n, int64_t length, const uint8_t *restrict X,
                                const int64_t *restrict rows, real factor, real *restrict A) {
   for (int64_t i = 0; i < m; i++) {
@@ -131,11 +131,11 @@ EACH_WIDTH void relu_backward(int64_t m, int64_t n, real *restrict dA, const rea
     }
 }
 
-/* ---- softmax with cross-entropy, for scores Z (m, k), labels T (m,) and weights c (m,): NumPy's exp, which takes
-   many numbers at once, is between the two. The loss is Σ_i c_i (log S_i - D_iT). */
+/* ---- softmax with cross-entropy, for scores Z (m, k), labels T (m,) and weights c (m,). Between the two loops NumPy
+   computes exp, which it does for many numbers at once. The loss is Σ_i c_i (log S_i - D_iT). */
 
-/* D ← Z - max_row Z and *loss ← -Σ_i c_i D_iT. Returns how many of the largest scores, the first of equal ones, are
-   the label's; -1 where there is no such label. */
+/* D ← Z - max_row Z and *loss ← -Σ_i c_i D_iT. Returns the number of rows whose arg-max (the first on ties) is the
+   label; -1 if a label is out of range. */
 EACH_WIDTH int64_t less_largest(int64_t m, int64_t k, const real *restrict Z, const int64_t *restrict T,
                                 const real *restrict c, real *restrict D, double *restrict loss) {
   int64_t correct = 0;

@@ -1,18 +1,19 @@
-"""The loops of `cpu_loops.c`, loaded: one pass where NumPy makes several.
+"""The compiled loops of `cpu_loops.c`: one pass over the arrays where NumPy makes several.
 
-They are there where the package was built with a C compiler; `mechanet.kernels` calls them.
+They exist if the package was built with a C compiler; `mechanet.kernels` calls them.
 """
 
 import contextlib
 import ctypes
-import functools
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-# The arguments of each loop: n a count, p an array, r a real number, b a truth; then what it returns, if anything.
+from mechanet.backend import constants
+
+# The arguments of each loop: n a count, p an array, r a real number, b a boolean; then what it returns, if any.
 SIGNATURES = {
     "sgd": "npppr",
     "sgd_momentum": "npppprrb",
@@ -33,7 +34,7 @@ SIGNATURES = {
 def _load(dtype: str, number: Any) -> ctypes.CDLL:
     """The loops for numbers of type `dtype`.
 
-    OSError where they were not built, or from another text than this; AttributeError where one is missing.
+    OSError if they were not built, or built from another version of the source; AttributeError if one is missing.
     """
     source = Path(__file__).with_suffix(".c")
     library = ctypes.CDLL(str(source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{dtype}.so")))
@@ -55,25 +56,25 @@ with contextlib.suppress(OSError, AttributeError):
     }
 
 
-def writes(array: np.ndarray) -> Any:
-    """Where a loop may write; TypeError where it may not, or where the numbers do not lie one after another."""
-    return ctypes.byref(Char.from_buffer(array))  # faster than the array's own ways to say it
+def writable(array: np.ndarray) -> Any:
+    """A pointer for a loop to write through; TypeError unless the array is writable and contiguous."""
+    return ctypes.byref(Char.from_buffer(array))  # faster than `array.ctypes`
 
 
-def at(array: np.ndarray | None) -> Any:
-    """Where a loop reads: the numbers of a contiguous array."""
+def pointer(array: np.ndarray | None) -> Any:
+    """A pointer for a loop to read from; ValueError unless the array is contiguous. None is a null pointer."""
     if array is None:
         return None
     try:
-        return writes(array)
+        return writable(array)
     except TypeError:  # read-only
         if not array.flags.c_contiguous:
-            raise ValueError("a loop expects an array whose numbers lie one after another") from None
+            raise ValueError(f"a loop expects a contiguous array. Received: strides={array.strides}.") from None
         return array.ctypes.data
 
 
 def suits(array: np.ndarray, dtype: Any) -> bool:
-    """Whether a loop for `dtype` may run over the array as it lies."""
+    """Whether a loop for `dtype` can run on the array without a copy."""
     flags = array.flags
     return array.dtype == dtype and flags.c_contiguous and flags.aligned
 
@@ -81,11 +82,6 @@ def suits(array: np.ndarray, dtype: Any) -> bool:
 def sum_rows(A: np.ndarray, out: np.ndarray) -> None:
     """out ← Σ_rows A, by a loop, or as the product 1ᵀ A: faster than NumPy's own sum along the first axis."""
     if LOOPS and suits(A, out.dtype):
-        LOOPS[A.dtype].sum_rows(*A.shape, at(A), writes(out))
+        LOOPS[A.dtype].sum_rows(*A.shape, pointer(A), writable(out))
     else:
-        np.matmul(_ones(A.shape[0], A.dtype), A, out=out)
-
-
-@functools.lru_cache(maxsize=16)
-def _ones(length: int, dtype: Any) -> np.ndarray:
-    return np.ones(length, dtype)
+        np.matmul(constants.ones(A.shape[0], A.dtype), A, out=out)

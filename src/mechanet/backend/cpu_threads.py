@@ -1,4 +1,4 @@
-"""Threads of NumPy's BLAS: no more than the work deserves."""
+"""Threads for NumPy's BLAS: as many as pay off."""
 
 import contextlib
 import contextvars
@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-WORK_OF_A_THREAD = 6e8  # operations of one product that are worth a thread of their own
+WORK_OF_A_THREAD = 6e8  # operations of a product that justify another thread
 
 
 def threads_for(work: float, most: int) -> int:
     """Threads for products of at most `work` operations: one for every 600 million, at least 1 and at most `most`.
 
-    Threads split a product and wait for the slowest of them. Below some milliseconds of work the waiting costs
-    more than the splitting gives, many times more where another process is on one of the cores.
+    Threads split a product and then wait for the slowest. Below a few milliseconds of work the waiting costs more
+    than the splitting saves, and many times more if another process occupies one of the cores.
     """
     return max(1, min(most, cores(), int(work / WORK_OF_A_THREAD)))
 
@@ -27,59 +27,59 @@ def cores() -> int:
 
 @functools.cache
 def blas() -> Any:
-    """NumPy's BLAS, and others that are loaded, as threadpoolctl sees them."""
-    import threadpoolctl  # on first use: it would take a good part of the time of `import mechanet`
+    """threadpoolctl's handle on NumPy's BLAS, and on any other that is loaded."""
+    import threadpoolctl  # on first use: it would be a large part of the time of `import mechanet`
 
     return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
-# Threads that BLAS leaves free, for blocks of rows to be worked on side by side.
+# The workers of the enclosing `limited` block: an inner block may give BLAS back the threads that they have.
 WORKERS: contextvars.ContextVar[int] = contextvars.ContextVar("workers", default=1)
 
 
 @contextlib.contextmanager
-def limited(threads: int | str | None, work: float) -> Iterator[None]:
-    """Inside the block BLAS has `threads` threads, afterwards what it had before.
+def limited(threads: int | str | None, work: float) -> Iterator[int]:
+    """Give BLAS `threads` threads inside the block and restore its own afterwards; yield the number of workers.
 
-    ``"auto"`` is what `threads_for` says of `work`, the operations of a step's largest product, never more than it
-    had; those it had beyond are free for `WORKERS`. None leaves it alone.
+    With ``"auto"`` BLAS gets what `threads_for` finds for `work`, the operations of a step's largest product, and
+    the threads that it had beyond that become workers. Any other count leaves one worker; None changes nothing.
     """
     if threads is None:
-        yield
+        yield WORKERS.get()
         return
     had = max((pool["num_threads"] for pool in blas().info()), default=1)
-    may_have = had * WORKERS.get()  # more than one worker: an outer block took the rest from BLAS
+    may_have = had * WORKERS.get()  # more than one worker: an outer block took these threads from BLAS
     count = threads_for(work, may_have) if threads == "auto" else int(threads)
     free = max(1, min(may_have, cores()) // count) if threads == "auto" else 1
     before = WORKERS.set(free)
     try:
         with contextlib.nullcontext() if count == had else blas().limit(limits=count):
-            yield
+            yield free
     finally:
         WORKERS.reset(before)
 
 
-def run_parallel(works: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
-    """The results of the `works`, in their order.
+def run_parallel(tasks: Sequence[Callable[[], Any]], workers: int) -> Iterable[Any]:
+    """The results of the tasks, in their order.
 
-    One worker does them here, one after the other; more take the next that waits whenever they are ready, so that
-    none waits for one whose core is busy with something else. Each is a thread in the same context.
+    A single worker runs them one by one in this thread. Several are threads in copies of this context; each takes
+    the next waiting task when it is free, so that none waits for another whose core is busy with something else.
     """
     if workers == 1:
-        return (work() for work in works)
-    from concurrent.futures import ThreadPoolExecutor  # on first use, for the sake of the import
+        return (task() for task in tasks)
+    from concurrent.futures import ThreadPoolExecutor  # on first use: it would slow down `import mechanet`
 
-    waiting: deque = deque(enumerate(works))
-    results: list[Any] = [None] * len(works)
+    waiting = deque(enumerate(tasks))
+    results: list[Any] = [None] * len(tasks)
 
     def work() -> None:
         while True:
             try:
-                number, next_work = waiting.popleft()
+                number, task = waiting.popleft()
             except IndexError:
                 return
             try:
-                results[number] = next_work()
+                results[number] = task()
             except BaseException:
                 waiting.clear()
                 raise

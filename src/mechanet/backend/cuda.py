@@ -17,14 +17,13 @@ CUDA, CUDA_MANAGED = 2, 13  # device types of DLPack
 
 
 class CudaBackend(OutBackend):
-    """CuPy on one CUDA device, made current at every door and given back after."""
+    """CuPy on one CUDA device, which is made current on entry and restored on exit."""
 
     def __init__(self, xp: ModuleType, number: int):
         super().__init__(xp, _cupy().cuda.Device(number), f"cuda:{number}")
 
-    @property
-    def block_bytes(self) -> int:  # type: ignore[override]
-        """Blocks that fit: an eighth of the free memory, and no more than keeps the device busy."""
+    def block_bytes(self) -> int:
+        """An eighth of the free memory, but no more than it takes to keep the device busy."""
         return min(256 << 20, max(self._free_bytes() // 8, 1 << 20))
 
     def _free_bytes(self) -> int:
@@ -35,7 +34,7 @@ class CudaBackend(OutBackend):
             return min(free, limit - pool.used_bytes()) if limit else free
 
     @contextlib.contextmanager
-    def current(self, work: str = ""):
+    def current(self, work: str = "") -> Iterator[None]:
         with _cupy().cuda.Device(self.device.id):
             try:
                 yield
@@ -86,8 +85,8 @@ class CudaBackend(OutBackend):
         if not isinstance(X, np.ndarray):
             yield from super().stream(X, chosen)
             return
-        # While the device works on one batch, the host gathers the next into page-locked memory, from where it
-        # is copied by a stream of its own.
+        # While the device computes on one batch, the host gathers the next into page-locked memory, from which a
+        # second stream copies it.
         copying = _cupy().cuda.Stream(non_blocking=True)
         buffers = [_Buffer(copying), _Buffer(copying)]
         ready = None
@@ -101,7 +100,7 @@ class CudaBackend(OutBackend):
 
 
 class _Buffer:
-    """Page-locked host memory and device memory of a batch, and where the copy between them stands."""
+    """A batch in page-locked host memory and in device memory, with events that track the copy between them."""
 
     def __init__(self, copying: Any):
         self.copying = copying
@@ -111,7 +110,7 @@ class _Buffer:
         self.used = _cupy().cuda.Event(disable_timing=True)
 
     def fill(self, X: np.ndarray, rows: Any) -> Any:
-        """Start to move X[rows]; what was here before has been worked on by all that is in the current stream."""
+        """Start to copy X[rows], once the work now in the current stream is done with the previous batch."""
         batch = X[rows] if isinstance(rows, slice) else None
         m = len(rows) if batch is None else len(batch)
         if self.pinned is None or len(self.pinned) < m:
@@ -120,10 +119,10 @@ class _Buffer:
             self.pinned = cupyx.empty_pinned((m, *X.shape[1:]), X.dtype)
             self.device = _cupy().empty((m, *X.shape[1:]), X.dtype)
         else:
-            self.copied.synchronize()  # the host may write again once the last copy has read
+            self.copied.synchronize()  # the host may write again once the last copy has been read
         pinned, device = self.pinned[:m], self.device[:m]
         if batch is None:
-            np.take(X, rows, axis=0, out=pinned, mode="clip")  # "clip": without a temporary; rows are in range
+            np.take(X, rows, axis=0, out=pinned, mode="clip")  # "clip" avoids a temporary; rows are in range
         else:
             pinned[...] = batch
         self.used.record()
@@ -133,13 +132,13 @@ class _Buffer:
         return device
 
     def arrived(self, device: Any) -> Any:
-        """`device`, for all that is put into the current stream from now on."""
+        """`device`, ready for whatever is put into the current stream from now on."""
         _cupy().cuda.get_current_stream().wait_event(self.copied)
         return device
 
 
 def on_cuda(x: Any) -> bool:
-    """Whether `x` is an array of any library in the memory of a CUDA device."""
+    """Whether `x` is an array, of any library, in the memory of a CUDA device."""
     if isinstance(x, (np.ndarray, list, tuple)):
         return False
     if hasattr(x, "__dlpack_device__"):
@@ -152,11 +151,11 @@ def _cupy() -> ModuleType:
 
 
 def count() -> int:
-    """How many CUDA devices there are; DeviceError where CUDA does not work, with the reason and what to do."""
+    """The number of CUDA devices; DeviceError if CUDA does not work, with the reason and what to do."""
     try:
         cupy = _cupy()
         number = cupy.cuda.runtime.getDeviceCount()
-        importlib.import_module("cupy.cublas")  # loads the library, which else the first product would
+        importlib.import_module("cupy.cublas")  # loads the library now, not in the first product
     except Exception as error:
         raise cuda_errors.unusable(error, _cupy) from error
     return number
@@ -172,14 +171,14 @@ def backend(number: int) -> CudaBackend:
 
 
 def raise_explained(error: Exception, backend: CudaBackend, work: str) -> None:
-    """Raise, from `error`, one that says what to do, if `error` is one of CUDA's that can be explained."""
+    """If `error` is one of CUDA's that can be explained, raise from it an error that says what to do."""
     explained = cuda_errors.explain(error, backend.name, backend._free_bytes, work)
     if explained is not None:
         raise explained from error
 
 
 def describe(number: int) -> dict[str, Any]:
-    """What `mechanet.devices` says of device `number`."""
+    """Device `number` as `mechanet.devices` describes it."""
     cupy, device = _cupy(), backend(number)
     with device.current():
         free, total = cupy.cuda.runtime.memGetInfo()

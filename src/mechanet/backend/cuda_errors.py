@@ -1,4 +1,4 @@
-"""Why CUDA does not work, told apart, each with what to do about it."""
+"""The reasons why CUDA may not work, each with what to do about it."""
 
 import os
 import re
@@ -15,11 +15,11 @@ INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100  # cudaError_t
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
-    """The device's memory does not suffice; the message says for what, and what to try."""
+    """The device does not have enough memory; the message says for what, and what to try."""
 
 
 def version(number: int) -> str:
-    """CUDA's version as people write it: 13000 is 13.0."""
+    """CUDA's version number as people write it: 13000 is 13.0."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
@@ -45,11 +45,14 @@ def unusable(error: Exception, cupy: Callable[[], ModuleType]) -> DeviceError:
     if status == INSUFFICIENT_DRIVER:
         runtime = cupy().cuda.runtime
         driver, wanted = runtime.driverGetVersion(), runtime.runtimeGetVersion()
-        need = f"CUDA {wanted // 1000} needs driver {DRIVERS.get(wanted // 1000, 'of its time')} or newer"
+        oldest = DRIVERS.get(wanted // 1000)
+        need = (
+            f"CUDA {wanted // 1000} needs {f'driver {oldest} or newer' if oldest else 'a driver that supports it'}"
+        )
         if not driver:
             return DeviceError(
                 'device="cuda" needs an NVIDIA driver, and there is none on this machine. Install it '
-                f"({need}); a container must be started with --gpus all, by the NVIDIA Container Toolkit."
+                f"({need}); start a container with --gpus all, by the NVIDIA Container Toolkit."
             )
         older = "" if driver < 12000 else ", or install the CuPy for your driver: pip install 'mechanet[cuda12]'"
         return DeviceError(
@@ -61,13 +64,13 @@ def unusable(error: Exception, cupy: Callable[[], ModuleType]) -> DeviceError:
         why = f" CUDA_VISIBLE_DEVICES={hidden!r} may hide it." if hidden is not None else ""
         return DeviceError(
             f'device="cuda" needs a GPU: the NVIDIA driver is there but shows none.{why} '
-            "See what nvidia-smi says; a container must be started with --gpus all."
+            "See what nvidia-smi says; start a container with --gpus all."
         )
     return DeviceError(f'device="cuda" does not work on this machine. CUDA says: {error}')
 
 
 def no_such_device(number: int, count: int) -> DeviceError:
-    """The error for a device number beyond those there are."""
+    """The error for a device number that does not exist."""
     there = ", ".join(f"cuda:{i}" for i in range(count)) or "none"
     return DeviceError(
         f'device="cuda:{number}" does not exist on this machine; there are: {there}. '
@@ -76,13 +79,13 @@ def no_such_device(number: int, count: int) -> DeviceError:
 
 
 def explain(error: Exception, device: str, free_bytes: Callable[[], int], work: str) -> DeviceError | None:
-    """The error to raise in the place of one that came up at work on `device`, or None to leave it as it is."""
+    """The error to raise in place of one that occurred on `device`, or None to leave it as it is."""
     if type(error).__name__ == "OutOfMemoryError":  # CuPy's; the host's is a plain MemoryError
         wanted = re.search(r"allocating ([\d,]+) bytes", str(error))
         traceback.clear_frames(error.__traceback__)  # their arrays would stay alive as long as the error does
         return DeviceMemoryError(
-            f"the memory of {device} does not suffice{f' for {work}' if work else ''}: "
-            f"{f'{wanted[1]} bytes more were wanted, ' if wanted else ''}{free_bytes():,} bytes are free. "
+            f"{device} does not have enough memory{f' for {work}' if work else ''}: "
+            f"{f'{wanted[1]} more bytes were needed, ' if wanted else ''}{free_bytes():,} bytes are free. "
             'Try a smaller batch_size, data as uint8 or float32, dtype="float32", or a smaller network; '
             "nvidia-smi shows what else is using the device."
         )
@@ -91,15 +94,15 @@ def explain(error: Exception, device: str, free_bytes: Callable[[], int], work: 
         return DeviceError(_library_text(library))
     if type(error).__name__ in ("CUDARuntimeError", "CUDADriverError", "CUBLASError"):
         return DeviceError(
-            f"{device} stopped working{f' at {work}' if work else ''}, and what its memory held is lost. "
-            f"CUDA says: {error}. Start a new process; a training goes on from its last state on the disk, "
+            f"{device} stopped working{f' ({work})' if work else ''}, and what its memory held is lost. "
+            f"CUDA says: {error}. Start a new process; a training resumes from its last checkpoint, "
             'on this device or on another: Training.resume(path, x, y, device="cpu").'
         )
     return None
 
 
 def missing_library(error: Exception) -> str | None:
-    """The name of the CUDA library (or header) that could not be found, if that is what `error` says."""
+    """The name of the CUDA library (or header) that was not found, if that is the reason for `error`."""
     text = str(error)
     if isinstance(error, ImportError):
         found = re.search(r"\b(lib(?:cu|nv)\w+)\.so", text)
@@ -117,14 +120,14 @@ def _library_text(library: str) -> str:
     name = extra.get(int(suffix or 0), "cuda13")
     return (
         f'device="cuda" needs {library} of the CUDA toolkit, which CuPy does not find. '
-        f"Install it beside CuPy: pip install 'mechanet[{name}]' brings all that is needed; or set CUDA_PATH to a "
+        f"Install it beside CuPy: pip install 'mechanet[{name}]' brings all that is needed. Or set CUDA_PATH to a "
         "toolkit of CuPy's version."
     )
 
 
 def installed_packages() -> list[str]:
-    """The installed distributions that bring a package called cupy."""
-    import importlib.metadata  # as slow to load as all of mechanet, and needed only here
+    """The installed distributions that provide a package called cupy."""
+    import importlib.metadata  # takes as long to load as all of mechanet, and is needed only here
 
     names = {distribution.metadata["Name"] for distribution in importlib.metadata.distributions()}
     return sorted(name for name in names if name and re.fullmatch(r"cupy(-(cuda\w+|rocm\S+))?", name.lower()))

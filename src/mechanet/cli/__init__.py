@@ -1,4 +1,4 @@
-"""The command line: a file a command. A user's mistake is one line on standard error and exit code 2."""
+"""The command line, one file for each command. A user's mistake is one line on standard error and exit code 2."""
 
 import os
 import sys
@@ -45,21 +45,21 @@ def _start(
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0 done, 2 a mistake in what was asked or given, 1 a failure while it was done, 130 interrupted.
+    0 success, 2 a mistake of the user, 1 a failure on the way, 130 interrupted.
     """
     try:
         code = app(argv, prog_name="mechanet", standalone_mode=False)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # `mechanet devices | head -1`: nobody reads on, so there is nobody to tell
+    except BrokenPipeError:  # `mechanet devices | head -1`: the reader is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except TyperException as error:
-        return _say(error.format_message(), MISTAKE)
+        return _report(error.format_message(), MISTAKE)
     except (mechanet.DivergenceError, MemoryError) as error:
-        return _say(str(error) or "out of memory", FAILED)
+        return _report(str(error) or "out of memory", FAILED)
     except (ValueError, TypeError, OSError, ImportError, mechanet.DeviceError) as error:
-        return _say(_text(error), MISTAKE)
+        return _report(_text(error), MISTAKE)
     return int(code or 0)
 
 
@@ -69,6 +69,6 @@ def _text(error: Exception) -> str:
     return str(error)
 
 
-def _say(message: str, code: int) -> int:
+def _report(message: str, code: int) -> int:
     print("mechanet:", " ".join(message.split()), file=sys.stderr)
     return code

@@ -9,7 +9,7 @@ from mechanet.cli.options import Json, print_json
 
 
 def devices(json: Json = False) -> None:
-    """List the devices that --device takes on this machine; those that do not work say why.
+    """List the values that --device takes on this machine; devices that do not work say why.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ def evaluate(
     device: Device = "cpu",
     json: Json = False,
 ) -> None:
-    """Measure a model on labelled rows: those to test with, where the data has such.
+    """Measure a model on labelled rows: the test rows, if the data has any.
 
     \b
     Examples:

@@ -9,7 +9,7 @@ from mechanet.network import file as network_file
 
 @dataclass(frozen=True)
 class Model:
-    """A network, and the names of its labels where these are known."""
+    """A network, and the names of its labels if known."""
 
     network: Network
     classes: tuple[str, ...] | None = None
@@ -25,7 +25,7 @@ def save(path: Path, network: Network, data: datasets.Dataset) -> None:
 
 
 def load(path: Path, device: str) -> Model:
-    """Read a network; `Network.load` says what is raised."""
+    """Read a network; errors are those of `Network.load`."""
     network = Network.load(path, device)
     classes = network_file.notes(path).get("classes")
     return Model(network, tuple(map(str, classes)) if isinstance(classes, list) else None)

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they are turned into."""
+"""Options that several commands share, and what becomes of them."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ Threads = Annotated[
 
 
 def rows_of(name: str, split: str | None = None, labelled: bool = True) -> tuple[datasets.Dataset, str]:
-    """Load data, and choose its rows: those asked for, else the ones to test with, else those to train on."""
+    """Load data, and choose its rows: the split asked for, else the test rows, else the training rows."""
     data = datasets.load(name)
     if split is not None:
         parts = [checks.one_of("split", split, ("train", "test"))]
@@ -39,13 +39,13 @@ def rows_of(name: str, split: str | None = None, labelled: bool = True) -> tuple
         if rows is not None and (rows.y is not None or not labelled):
             return data, part
     raise ValueError(
-        f"expected data with {'labelled ' if labelled else ''}rows to {' or to '.join(parts)}"
-        f"{' on' if parts == ['train'] else ''}. Received: data={name!r}, which has none."
+        f"expected data with {'labelled ' if labelled else ''}{' or '.join(parts)} rows. "
+        f"Received: data={name!r}, which has none."
     )
 
 
 def print_json(document: dict[str, Any]) -> None:
-    """One JSON document; numbers that JSON has no name for become null."""
+    """Print one JSON document; numbers that JSON cannot write become null."""
     typer.echo(json.dumps(_plain(document), ensure_ascii=False))
 
 

@@ -1,4 +1,4 @@
-"""``mechanet predict``: what a model makes of pictures, or of rows in a file."""
+"""``mechanet predict``: a model's predictions for pictures, or for the rows of a file."""
 
 import csv
 import os
@@ -21,7 +21,9 @@ def predict(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the predictions of rows go.", show_default="submission.csv"),
+        typer.Option(
+            metavar="FILE", help="Where to write the predictions of rows.", show_default="submission.csv"
+        ),
     ] = None,
     device: Device = "cpu",
     json: Json = False,
@@ -57,7 +59,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _predictions(model: models.Model, x) -> list[dict[str, Any]]:
-    """For each row its label and how probable it is; or its value."""
+    """For each row its label and the label's probability; or its value."""
     network, predicted = model.network, model.network.predict(x).tolist()
     if not network.loss.classifies:
         return [{"value": value} for value in predicted]
@@ -82,8 +84,8 @@ def _predict_pictures(model: models.Model, files: list[Path], json: bool) -> Non
         return
     width = max(len(str(file)) for file in files)
     for file, one in zip(files, found, strict=True):
-        said = f"{one['label']}  {100 * one['probability']:.1f} %" if "label" in one else one["value"]
-        typer.echo(f"{file!s:{width}}  {said}")
+        text = f"{one['label']}  {100 * one['probability']:.1f} %" if "label" in one else one["value"]
+        typer.echo(f"{file!s:{width}}  {text}")
 
 
 def _predict_rows(model: models.Model, file: Path, out: Path | None, json: bool) -> None:
@@ -101,7 +103,7 @@ def _predict_rows(model: models.Model, file: Path, out: Path | None, json: bool)
 
 
 def _write(path: Path, found: list[dict[str, Any]], first: str) -> None:
-    """One line a row, numbered from 1; the file is there whole or not at all."""
+    """Write one line a row, numbered from 1: the whole file or none."""
     column = "label" if "label" in found[0] else "value"
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

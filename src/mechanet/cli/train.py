@@ -11,7 +11,7 @@ import typer
 
 import mechanet as mn
 from mechanet import checks, datasets
-from mechanet.cli import models, states
+from mechanet.cli import checkpoints, models
 from mechanet.cli.options import Data, Device, Json, Threads, print_json
 from mechanet.cli.recipes import LEARNING_RATES, RECIPES, dashed, network_of, training_of
 from mechanet.initializers import INITIALIZERS
@@ -31,7 +31,7 @@ def _option(text: str, panel: str, default: Any = None, **more: Any) -> Any:
     )
 
 
-NETWORK, LEARNING, RESULT, STATES = "The network", "How it learns", "What comes out", "If it is interrupted"
+NETWORK, LEARNING, RESULT, INTERRUPTED = "The network", "How it learns", "What comes out", "If it is interrupted"
 
 
 def train(
@@ -98,15 +98,15 @@ def train(
     no_plot: Annotated[bool, typer.Option("--no-plot", help="No curves.", rich_help_panel=RESULT)] = False,
     checkpoint: Annotated[
         Path | None,
-        _option("Write states to this folder; Ctrl-C and SIGTERM then lose nothing.", STATES, metavar="DIR"),
+        _option("Folder for checkpoints; Ctrl-C and SIGTERM then lose nothing.", INTERRUPTED, metavar="DIR"),
     ] = None,
     checkpoint_every: Annotated[
         str,
-        typer.Option(help="90s, 5m, 1h, 2epochs, 20steps.", rich_help_panel=STATES, metavar="EVERY"),
+        typer.Option(help="90s, 5m, 1h, 2epochs, 20steps.", rich_help_panel=INTERRUPTED, metavar="EVERY"),
     ] = "5m",
-    keep: Annotated[int, typer.Option(help="How many states stay.", rich_help_panel=STATES)] = 3,
+    keep: Annotated[int, typer.Option(help="How many checkpoints to keep.", rich_help_panel=INTERRUPTED)] = 3,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the newest state in DIR.", rich_help_panel=STATES)
+        bool, typer.Option("--resume", help="Resume from the newest checkpoint.", rich_help_panel=INTERRUPTED)
     ] = False,
     json: Json = False,
 ) -> None:  # fmt: skip
@@ -131,7 +131,7 @@ def train(
         gradient_clip=gradient_clip, validation=validation, early_stopping=early_stopping,
     )  # fmt: skip
     checks.integer("epochs", chosen.epochs)
-    states.check(checkpoint, checkpoint_every, keep, resume)
+    checkpoints.check(checkpoint, checkpoint_every, keep, resume)
     dataset = _load(data)
     name = Path(dataset.name).stem
     out = out or Path(f"{name}.safetensors")
@@ -140,14 +140,14 @@ def train(
         _check_writable(target)
 
     network = network_of(chosen, dataset, dtype, device, seed)
-    make = functools.partial(states.resumed, checkpoint) if resume and checkpoint else mn.Training
+    make = functools.partial(checkpoints.resumed, checkpoint) if resume and checkpoint else mn.Training
     training = training_of(chosen, network, dataset, seed, make)
     training.threads = "auto" if threads is None else checks.integer("threads", threads)
     report = sys.stderr if json else sys.stdout
     print(_heading(network, dataset, training), file=report, flush=True)
     started = time.perf_counter()
     try:
-        for _ in states.epochs(training, chosen.epochs, report, checkpoint, checkpoint_every, keep):
+        for _ in checkpoints.epochs(training, chosen.epochs, report, checkpoint, checkpoint_every, keep):
             pass
     except KeyboardInterrupt:
         raise typer.Exit(_interrupted(training)) from None
@@ -169,7 +169,7 @@ def train(
         return
     typer.echo(f"\ntrained in {seconds:.1f} s")
     if measured is None:
-        typer.echo("no labelled rows to test with" + ("" if training.validation else "; see --validation"))
+        typer.echo("no labelled test rows" + ("" if training.validation else "; see --validation"))
     else:
         typer.echo(_test_line(measured, chosen.validation))
     typer.echo(f"model   {out}" + (f"\ncurves  {curves}" if curves else ""))
@@ -178,12 +178,12 @@ def train(
 def _load(name: str) -> datasets.Dataset:
     dataset = datasets.load(name)
     if dataset.train is None or dataset.train.y is None:
-        raise ValueError(f"expected data with labelled rows to train on. Received: data={name!r}, which has none.")
+        raise ValueError(f"expected data with labelled training rows. Received: data={name!r}, which has none.")
     return dataset
 
 
 def _curves(plot: Path | None, no_plot: bool, out: Path) -> Path | None:
-    """Where the curves are drawn, or None: without the library that draws them only if they were not asked for."""
+    """Where to draw the curves, or None; without matplotlib that is an error only if they were asked for."""
     if no_plot:
         return None
     if importlib.util.find_spec("matplotlib") is None:
@@ -196,12 +196,12 @@ def _curves(plot: Path | None, no_plot: bool, out: Path) -> Path | None:
 def _check_writable(target: Path | None) -> None:
     """Before hours of training, not after them."""
     if target is not None and not target.parent.is_dir():
-        raise ValueError(f"expected a path in a folder that is there. Received: {str(target)!r}.")
+        raise ValueError(f"expected a path in an existing folder. Received: {str(target)!r}.")
 
 
 def _heading(network: mn.Network, dataset: datasets.Dataset, training: mn.Training) -> str:
     sizes = [network.input_shape[0], *(layer.output_shape[0] for layer in network.layers if layer.parameters)]
-    rows = f"{training.batches.rows:,} rows to train on"
+    rows = f"{training.batches.rows:,} training rows"
     if training.validation is not None:
         rows += f", {training.validation.size:,} held out"
     return (

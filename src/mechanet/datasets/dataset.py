@@ -1,4 +1,4 @@
-"""What every loader returns: a `Dataset` of two `Split`s, host arrays and where they come from."""
+"""What every loader returns: a `Dataset` of two `Split`s, host arrays and where the data come from."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows that belong together: the ones to train on, or the ones to test with.
+    """Rows that belong together: the training rows or the test rows.
 
     Attributes
     ----------
     x : numpy.ndarray, shape (n, features)
-        One row an example: uint8 pixels in 0..255, or floats.
+        One example a row: uint8 pixels in 0..255, or floats.
     y : numpy.ndarray, shape (n,), or None
-        The labels, int64 (or float64 values to regress on); None where the rows are not labelled.
+        The labels, int64 (or float64 values to regress on); None if the rows are not labelled.
     """
 
     x: np.ndarray
@@ -25,12 +25,12 @@ class Split:
     def __post_init__(self):
         if self.x.ndim != 2 or len(self.x) == 0:
             raise ValueError(
-                f"expected at least one row of x, shape (n, features); received x.shape={self.x.shape}"
+                f"expected at least one row of x, shape (n, features). Received: x.shape={self.x.shape}."
             )
         if self.y is not None and self.y.shape != (len(self.x),):
             raise ValueError(
-                f"expected one label for each row of x; received {len(self.x)} rows and labels of "
-                f"shape {self.y.shape}"
+                f"expected one label for each row of x. Received: {len(self.x)} rows and "
+                f"labels of shape {self.y.shape}."
             )
 
     def __len__(self):
@@ -43,21 +43,21 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples to train on and examples to test with.
+    """Training examples and test examples.
 
     Attributes
     ----------
     name : str
         "digits", "mnist", ..., or the name of the file or folder that was read.
     train, test : Split or None
-        None where the source has no such part. A single file without labels is a `test`: it can be
-        predicted and not trained on.
+        None if the source has no such part. A single file without labels becomes `test`: it can be
+        predicted but not trained on.
     image_shape : tuple of int or None
-        (rows, columns) of the image that each row of x is, e.g. (28, 28); None where rows are no images.
+        (rows, columns) of the image in each row of x, e.g. (28, 28); None if rows are not images.
     classes : tuple of str or None
-        The name of each label, in the order of the labels; None where unknown.
+        The name of each label, in the order of the labels; None if unknown.
     source, licence : str
-        Where the data come from and under what terms, where that is known.
+        Where the data come from and under what terms, if known.
     """
 
     name: str

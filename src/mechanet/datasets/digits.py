@@ -10,14 +10,14 @@ BUNDLED = Path(__file__).parent / "bundled"
 
 
 def digits():
-    """Load the bundled digits: 10,000 rows to train on and 2,000 to test with, 28x28 pixels each.
+    """Load the bundled digits: 10,000 training rows and 2,000 test rows of 28x28 pixels.
 
     Returns
     -------
     Dataset
-        x (n, 784) uint8, 0 for the background and 255 for full ink; y (n,) int64, the digit. The rows to
-        train on come from MNIST's training set and the rows to test with from its test set, each digit in the
-        proportion that it has there; `mechanet.datasets.make_digits` chose them.
+        x (n, 784) uint8, 0 for the background and 255 for full ink; y (n,) int64, the digit. The
+        training rows come from MNIST's training set and the test rows from its test set, each digit in the
+        proportion that it has there, chosen by `mechanet.datasets.make_digits`.
     """
     sample = read_idx_folder(BUNDLED)
     return Dataset("digits", sample.train, sample.test, (28, 28), DIGITS, MNIST.source, MNIST.licence)

@@ -1,8 +1,8 @@
 """Find MNIST and Fashion-MNIST by name: in ``$MECHANET_DATA``, in the user's cache, or at a public mirror.
 
-What is downloaded is expanded as it arrives, into a temporary file beside its place in the cache; only when
-its SHA-256 is the pinned one does it get its name. So no half file ever has that name, and what a mirror
-sends is used only if it is the published data to the last byte.
+A download is decompressed as it arrives, into a temporary file in the cache; it gets its name only if its
+SHA-256 is the pinned one. So no partial file ever has that name, and what a mirror sends is used only if it is
+the published data to the last byte.
 """
 
 import os
@@ -20,14 +20,14 @@ from mechanet.datasets.idx import read_idx
 from mechanet.datasets.known import IMAGES, LABELS, Known, digest, recognise
 
 TIMEOUT = 30.0  # seconds to wait for a connection, and for the next bytes
-LARGEST = {"images": 64 * 2**20, "labels": 2**20}  # bytes of one file, expanded; MNIST's are 47 MB and 60 kB
+LARGEST = {"images": 64 * 2**20, "labels": 2**20}  # bytes of one file, decompressed; MNIST's are 47 MB and 60 kB
 
 
 def load_known(known: Known) -> Dataset:
-    """Load a set that goes by a name.
+    """Load a published set by its name.
 
-    It is looked for in ``$MECHANET_DATA/<name>``, in ``$MECHANET_DATA`` itself, then in the user's cache;
-    what the cache lacks is fetched from the set's mirrors.
+    The places are ``$MECHANET_DATA/<name>``, ``$MECHANET_DATA`` itself, then the user's cache; what the cache
+    lacks is fetched from the set's mirrors.
 
     Raises
     ------
@@ -59,28 +59,28 @@ def _in_environment(known):
 
 
 def _verify(known, folder, dataset):
-    """Hold what was read against the published digests."""
+    """Compare what was read with the published digests."""
     for part, split in (("train", dataset.train), ("t10k", dataset.test)):
         if split is None:
-            raise ValueError(f"{folder}: expected {IMAGES.format(part)}, plain or .gz; received no such file")
+            raise ValueError(f"{folder}: expected {IMAGES.format(part)}, plain or .gz. Received: no such file.")
         images, labels = split.x.reshape(-1, *dataset.image_shape), split.y.astype(np.uint8)
         for kind, name, values in (("images", IMAGES, images), ("labels", LABELS, labels)):
             expected, received = known.sha256[name.format(part)], digest(values)
             if received != expected:
                 raise ValueError(
-                    f"{idx_file(folder, part, kind)}: expected {known.name}, SHA-256 {expected}; received "
-                    f"SHA-256 {received}. To use other data, load their folder by its path"
+                    f"{idx_file(folder, part, kind)}: expected {known.name}, SHA-256 {expected}. Received: "
+                    f"SHA-256 {received}. To use other data, load their folder by its path."
                 )
 
 
 def fetch(known: Known) -> Path:
-    """Download what the cache lacks of a set; the folder in the cache that then holds it whole."""
+    """Download what the cache lacks of a set; return its folder in the cache."""
     try:
         import pooch
     except ImportError as error:
         raise ImportError(
             f"{known.name!r} is not in $MECHANET_DATA, and fetching it needs pooch: "
-            f'pip install "mechanet[fetch]". Or put its four IDX files into a folder and load that folder'
+            f'pip install "mechanet[fetch]". Or put its four IDX files into a folder and load that folder.'
         ) from error
     folder = pooch.os_cache("mechanet") / known.name
     for name, sha256 in known.sha256.items():
@@ -90,7 +90,7 @@ def fetch(known: Known) -> Path:
 
 
 def _sweep(folder):
-    """Remove temporary files that a download killed outright, a day ago or longer, has left behind."""
+    """Remove temporary files left behind by downloads that were killed a day ago or earlier."""
     for path in folder.glob("tmp*"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > 86_400:
@@ -98,7 +98,7 @@ def _sweep(folder):
 
 
 def _fetch_file(known, name, sha256, folder):
-    """Fetch one file from the first mirror that has it; nothing where the cache has it already."""
+    """Fetch one file from the first mirror that has it, unless it is in the cache."""
     import pooch
     import requests
 
@@ -107,20 +107,17 @@ def _fetch_file(known, name, sha256, folder):
         try:
             pooch.retrieve(mirror + name + ".gz", sha256, name, folder, downloader=_download)
             return
-        except (
-            requests.RequestException,
-            ValueError,
-        ) as error:  # ValueError: ours, or pooch's for a wrong hash
+        except (requests.RequestException, ValueError) as error:  # ValueError: ours, or pooch's for a wrong hash
             failures.append(f"{mirror}: {error}")
     raise OSError(
-        f"could not fetch {known.name}: expected {name} from one of its mirrors; received "
+        f"could not fetch {known.name}: expected {name} from one of its mirrors. Received: "
         + "; ".join(failures)
-        + ". Put its four IDX files into a folder and load that folder, or set MECHANET_DATA to it"
+        + ". Put its four IDX files into a folder and load that folder, or set MECHANET_DATA to it."
     )
 
 
 def _download(url, target, _pooch):
-    """Stream a gzipped file into the file `target`, expanded: a downloader in pooch's sense."""
+    """Stream a gzipped file into the file `target`, decompressed: a downloader in pooch's sense."""
     import requests
 
     limit = LARGEST["labels" if "labels" in url else "images"]
@@ -137,19 +134,19 @@ def _download(url, target, _pooch):
             try:
                 expanded = expander.decompress(chunk, limit + 1 - written)
             except zlib.error as error:
-                raise ValueError(f"expected gzip; received something else: {error}") from error
+                raise ValueError(f"no gzip file ({error})") from error
             written += len(expanded)
             if written > limit:
-                raise ValueError(f"expected at most {limit:,} bytes, expanded; received more")
+                raise ValueError(f"more than {limit:,} bytes, decompressed")
             file.write(expanded)
             if expander.eof:
                 return
-    raise ValueError(f"expected a whole gzip file; received a truncated one, {written:,} bytes, expanded")
+    raise ValueError(f"a truncated gzip file, {written:,} bytes, decompressed")
 
 
 @contextmanager
 def _progress(url, length):
-    """Show a bar on a terminal, one line in a log; yields the function to call with each number of bytes."""
+    """Show a bar on a terminal, one line in a log; yield the function to call with the size of each chunk."""
     name = url.rsplit("/", 1)[-1]
     if not sys.stderr.isatty():
         print(f"fetching {url}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Files and folders of the user's own: MNIST's four IDX files, Kaggle's CSV files, single files of either."""
+"""The user's own files and folders: MNIST's four IDX files, Kaggle's CSV files, single files of either."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from mechanet.datasets.known import recognise
 
 
 def read_path(path, *, label=None):
-    """Read a folder or a file into a `Dataset`; see `mechanet.datasets.load` for what may lie there."""
+    """Read a folder or a file into a `Dataset`; see `mechanet.datasets.load` for what it may hold."""
     path = Path(path)
     if path.is_dir():
         if idx_file(path, "train", "images") or idx_file(path, "t10k", "images"):
@@ -41,15 +41,15 @@ def idx_file(folder, part, kind):
 
 
 def read_idx_folder(folder):
-    """Read images and labels to train on, to test with, or both, from a folder with MNIST's file names."""
+    """Read the training set, the test set or both from a folder with MNIST's file names."""
     folder = Path(folder)
     (train, train_shape, _), (test, test_shape, labels) = (
         _read_idx_pair(folder, part) for part in ("train", "t10k")
     )
     if train and test and train_shape != test_shape:
         raise ValueError(
-            f"{folder}: expected test images of the size of the training images, {train_shape}; "
-            f"received {test_shape}"
+            f"{folder}: expected test images of the size of the training images, {train_shape}. "
+            f"Received: {test_shape}."
         )
     known = recognise(labels) if test else None
     image_shape = train_shape or test_shape
@@ -66,17 +66,17 @@ def _read_idx_pair(folder, part):
     if labels_at is None:
         raise ValueError(
             f"{folder}: expected {part}-labels-idx1-ubyte or {part}-labels-idx1-ubyte.gz beside "
-            f"{images_at.name}; received no such file"
+            f"{images_at.name}. Received: no such file."
         )
     x, image_shape = _rows(read_idx(images_at), images_at)
     labels = read_idx(labels_at)
     if labels.ndim != 1 or labels.dtype != np.uint8:
         raise ValueError(
-            f"{labels_at}: expected labels, IDX bytes in 1 dimension; received {labels.dtype} values of "
-            f"shape {labels.shape}"
+            f"{labels_at}: expected labels, IDX bytes in 1 dimension. Received: {labels.dtype} values of "
+            f"shape {labels.shape}."
         )
     if len(labels) != len(x):
-        raise ValueError(f"{labels_at}: expected {len(x)} labels, as many as images; received {len(labels)}")
+        raise ValueError(f"{labels_at}: expected {len(x)} labels, as many as images. Received: {len(labels)}.")
     return Split(x, labels.astype(np.int64)), image_shape, labels
 
 
@@ -84,8 +84,8 @@ def _rows(images, path):
     """One image a row: (n, rows, columns) becomes (n, rows * columns)."""
     if images.ndim != 3 or images.dtype != np.uint8:
         raise ValueError(
-            f"{path}: expected images, IDX bytes in 3 dimensions (n, rows, columns); received {images.dtype} "
-            f"values of shape {images.shape}"
+            f"{path}: expected images, IDX bytes in 3 dimensions (n, rows, columns). Received: {images.dtype} "
+            f"values of shape {images.shape}."
         )
     return images.reshape(len(images), -1), images.shape[1:]  # (n, rows * columns)
 
@@ -97,7 +97,7 @@ def _read_csv_folder(folder, label):
         received = ", ".join(file.name for files in found.values() for file in files)
         raise ValueError(
             f"{folder}: expected train-images-idx3-ubyte (or .gz) and its labels, or one file that ends in "
-            f"train.csv and at most one that ends in test.csv; received {received or 'neither'}"
+            f"train.csv and at most one that ends in test.csv. Received: {received or 'neither'}."
         )
     train = read_csv(found["train"][0], label=label)
     classes = _classes(train)
@@ -108,8 +108,8 @@ def _read_csv_folder(folder, label):
             table.columns and train.columns and table.columns != train.columns
         ):
             raise ValueError(
-                f"{table.path}: expected the columns of {train.path.name}, {_listed(train)}; "
-                f"received {_listed(table)}"
+                f"{table.path}: expected the columns of {train.path.name}, {_listed(train)}. "
+                f"Received: {_listed(table)}."
             )
         test = Split(table.x, _encode(table, classes))
     return Dataset(
@@ -129,7 +129,7 @@ def _image_shape(table):
 
 
 def _classes(table: Table):
-    """The labels' names: the texts in alphabetical order, or the ten digits where the rows are pixels."""
+    """The labels' names: the texts in alphabetical order, or the ten digits if the rows are pixels."""
     if table.labels is None:
         return None
     if table.labels.dtype == object:
@@ -151,6 +151,6 @@ def _encode(table: Table, classes):
     unknown = sorted(set(table.labels) - code.keys())
     if unknown:
         raise ValueError(
-            f"{table.path}: expected labels that occur in the rows to train on; received {unknown[0]!r}"
+            f"{table.path}: expected labels that occur in the training rows. Received: {unknown[0]!r}."
         )
     return np.array([code[name] for name in table.labels], np.int64)

@@ -22,7 +22,7 @@ import numpy as np
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 # The longest match of DEFLATE, 258 bytes, can cost as little as two bits: no gzip file holds more than
-# 1032 times its own size, so a header that claims more is known to lie before anything is allocated.
+# 1032 times its own size, so a header that claims more is known to be wrong before anything is allocated.
 MOST_COMPRESSED = 1032
 
 LARGEST = 2**31  # bytes; every MNIST-like set is below 0.7 GB
@@ -36,7 +36,7 @@ def read_idx(path, *, largest=LARGEST):
     path : str or path-like
         The file. Whether it is compressed is read from its first bytes, not from its name.
     largest : int
-        The most bytes of values to accept, whatever the header says.
+        The largest number of bytes of values to accept, whatever the header says.
 
     Returns
     -------
@@ -67,16 +67,18 @@ def read_idx(path, *, largest=LARGEST):
             try:
                 return _read(expanded, path, capacity=on_disk * MOST_COMPRESSED, largest=largest)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                raise ValueError(f"{path}: expected a whole gzip file; received a damaged one: {error}") from error
+                raise ValueError(
+                    f"{path}: expected a whole gzip file. Received: a damaged one ({error})."
+                ) from error
 
 
 def pack_idx(values):
-    """The bytes of an IDX file, not compressed, that holds the uint8 array `values`."""
+    """The bytes of an uncompressed IDX file that holds the uint8 array `values`."""
     return pack_header(values) + values.tobytes()
 
 
 def pack_header(values):
-    """The bytes of an IDX file before those of the uint8 array `values`."""
+    """The header of an IDX file that holds the uint8 array `values`."""
     return struct.pack(f">4B{values.ndim}I", 0, 0, 0x08, values.ndim, *values.shape)
 
 
@@ -86,35 +88,37 @@ def _read(file: io.BufferedIOBase, path: Path, *, capacity: int, largest: int) -
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or magic[3] == 0:
         raise ValueError(
             f"{path}: expected an IDX file, which begins with 0, 0, a type "
-            f"({', '.join(f'0x{code:02x}' for code in TYPES)}) and the number of dimensions; "
-            f"received {magic.hex(' ') or 'an empty file'}"
+            f"({', '.join(f'0x{code:02x}' for code in TYPES)}) and the number of dimensions. "
+            f"Received: {magic.hex(' ') or 'an empty file'}."
         )
     dimensions = magic[3]
     sizes = file.read(4 * dimensions)
     if len(sizes) < 4 * dimensions:
         raise ValueError(
-            f"{path}: expected {dimensions} sizes of 4 bytes in the IDX header; received {len(sizes)} bytes"
+            f"{path}: expected {dimensions} sizes of 4 bytes in the IDX header. Received: {len(sizes)} bytes."
         )
     shape = struct.unpack(f">{dimensions}I", sizes)
     dtype = np.dtype(TYPES[magic[2]])
     wanted = math.prod(shape) * dtype.itemsize
     if dimensions > 8 or 0 in shape:  # a size is unsigned: a negative one reads as 2**31 or more
-        raise ValueError(f"{path}: expected an IDX header of up to 8 sizes, each at least 1; received {shape}")
+        raise ValueError(f"{path}: expected an IDX header of up to 8 sizes, each at least 1. Received: {shape}.")
     if wanted > min(capacity, largest):
-        bound = "the limit" if largest < capacity else "by the size of the file: truncated, or a wrong header"
+        bound = "the limit" if largest < capacity else "all that a file of this size can hold"
         raise ValueError(
-            f"{path}: the IDX header claims shape {shape}, {wanted:,} bytes; expected at most "
-            f"{min(capacity, largest):,}, {bound}"
+            f"{path}: expected at most {min(capacity, largest):,} bytes of values, {bound}. "
+            f"Received: an IDX header that claims shape {shape}, {wanted:,} bytes."
         )
     values = np.empty(shape, dtype)
     received = _fill(file, values)
     if received < wanted:
         raise ValueError(
-            f"{path}: the IDX header claims shape {shape}, {wanted:,} bytes of values; received only "
-            f"{received:,} bytes: the file is truncated or its header is wrong"
+            f"{path}: expected {wanted:,} bytes of values, for shape {shape} in the IDX header. Received: only "
+            f"{received:,} bytes. The file is truncated, or its header is wrong."
         )
     if file.read(1):
-        raise ValueError(f"{path}: the IDX header claims shape {shape}, {wanted:,} bytes of values; received more")
+        raise ValueError(
+            f"{path}: expected {wanted:,} bytes of values, for shape {shape} in the IDX header. Received: more."
+        )
     return values.astype(dtype.newbyteorder("="), copy=False)
 
 

@@ -1,4 +1,4 @@
-"""A picture of a digit, as anyone draws or photographs it, made into what MNIST presents."""
+"""A picture of a digit, drawn or photographed by anyone, converted to the form of MNIST's."""
 
 import warnings
 
@@ -19,13 +19,13 @@ def read_image(file):
     placed so that their centre of mass is the centre of a 28x28 field. The same is done here:
 
     1. Greyscale; turned upright as the camera says; transparent parts become background.
-    2. The background is read from the edges, as a level and a slope. Where it is light, the picture is
+    2. The background is read from the edges, as a level and a slope. If it is light, the picture is
        inverted.
     3. What differs from it by less than a fifth of the strongest difference, or no more than the edges' own
        noise, is background.
     4. Cut to the digit, scaled to 20 pixels on its longer side, centred by mass in 28x28.
 
-    A picture that has this form already comes back pixel by pixel.
+    A picture that already has this form is returned pixel by pixel.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def read_image(file):
     Raises
     ------
     ValueError
-        The file is no PNG or JPEG, is damaged or too large, or shows nothing.
+        The file is not a PNG or JPEG, is damaged or too large, or shows nothing.
     OSError
         The file cannot be read.
     ImportError
@@ -77,20 +77,22 @@ def _grey(file, name):
     pil = _pillow()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of what is checked here, and of odd metadata
+            warnings.simplefilter("ignore")  # Pillow warns about what is checked here, and about odd metadata
             with pil.Image.open(file, formats=["PNG", "JPEG"]) as picture:
                 size = picture.width * picture.height
                 if size <= LARGEST:
                     return _decode(picture, pil)
     except pil.Image.DecompressionBombError:
         raise ValueError(
-            f"{name}: expected an image of at most {LARGEST:,} pixels; received a larger one"
+            f"{name}: expected an image of at most {LARGEST:,} pixels. Received: a larger one."
         ) from None
     except pil.UnidentifiedImageError:
-        raise ValueError(f"{name}: expected a PNG or JPEG image; received something else") from None
-    except Exception as error:  # a decoder meets damaged bytes with almost any exception
-        raise ValueError(f"{name}: expected a whole PNG or JPEG image; received a damaged one: {error}") from error
-    raise ValueError(f"{name}: expected an image of at most {LARGEST:,} pixels; received {size:,}")
+        raise ValueError(f"{name}: expected a PNG or JPEG image. Received: something else.") from None
+    except Exception as error:  # decoders raise almost anything on damaged bytes
+        raise ValueError(
+            f"{name}: expected a whole PNG or JPEG image. Received: a damaged one ({error})."
+        ) from error
+    raise ValueError(f"{name}: expected an image of at most {LARGEST:,} pixels. Received: {size:,}.")
 
 
 def _decode(picture, pil):
@@ -103,7 +105,7 @@ def _decode(picture, pil):
     # A large picture is averaged in blocks: faster, and the noise of a camera averages out.
     picture = picture.reduce(-(-max(picture.size) // ENOUGH))
     if picture.mode == "RGBA":
-        # What is drawn on a transparent ground is laid on black where it is light, else on white.
+        # A drawing on a transparent background is put on black if it is light, else on white.
         alpha = np.asarray(picture.getchannel("A"), np.float32)
         drawn = (np.asarray(picture.convert("L"), np.float32) * alpha).sum() / max(alpha.sum(), 1.0)
         ground = pil.Image.new("RGBA", picture.size, "black" if drawn > 127 else "white")
@@ -129,7 +131,7 @@ def _on_black(grey):
 
 
 def _is_presented(grey):
-    """Whether the picture has MNIST's form already: 28x28, the digit in a 20x20 box, centred by mass."""
+    """Whether the picture already has MNIST's form: 28x28, the digit in a 20x20 box, centred by mass."""
     if grey.shape != (SIDE, SIDE) or not grey.any():
         return False
     middle = [grey.sum(axis=other) @ np.arange(SIDE) / grey.sum() for other in (1, 0)]
@@ -141,8 +143,8 @@ def _ink(ink, name):
     strongest = ink.max()
     if strongest < LEAST_CONTRAST:
         raise ValueError(
-            f"{name}: expected a digit that stands out from its background; received an image without one "
-            f"(contrast {max(strongest, 0):.0f} of 255)"
+            f"{name}: expected a digit that stands out from its background. Received: an image without one "
+            f"(contrast {max(strongest, 0):.0f} of 255)."
         )
     noise = NOISE * np.median(np.abs(_edges(ink)))
     faintest = np.clip(noise, strongest * FAINTEST, strongest / 2)

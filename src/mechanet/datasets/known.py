@@ -1,6 +1,6 @@
-"""The sets that go by a name: what their files hold, where they are published, under what terms.
+"""The published sets that are loaded by name: what their files hold, where they are published, under what terms.
 
-The SHA-256 are those of the IDX files themselves, not compressed: mirrors compress them in different ways.
+The SHA-256 are those of the uncompressed IDX files: mirrors compress them in different ways.
 """
 
 from dataclasses import dataclass

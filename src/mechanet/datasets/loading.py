@@ -1,4 +1,4 @@
-"""One door to every data set."""
+"""`load`, the one function for all data sets."""
 
 import inspect
 import os
@@ -23,7 +23,7 @@ def load(name_or_path="digits", **options) -> Dataset:
     name_or_path : str or path-like
         A name:
 
-        - "digits": the bundled sample of MNIST, 10,000 rows to train on and 2,000 to test with;
+        - "digits": the bundled sample of MNIST, 10,000 training rows and 2,000 test rows;
         - "mnist", "fashion-mnist": 60,000 and 10,000 rows, from ``$MECHANET_DATA``, the user's cache, or a
           public mirror (this needs the extra ``fetch``);
         - "spiral", "moons", "circles", "xor": labelled points in the plane.
@@ -36,7 +36,7 @@ def load(name_or_path="digits", **options) -> Dataset:
         - one CSV file: with labels it becomes `train`, without labels `test`;
         - one IDX file of images: it becomes `test`.
 
-        A name goes before a path; write ``"./digits"`` for a folder of that name.
+        A name takes precedence over a path; write ``"./digits"`` for a folder of that name.
     **options
         For points in the plane: `n`, `noise`, `seed`, `test_fraction` and, for "spiral" and "circles",
         `classes`. For CSV: `label`, the name of the label's column.
@@ -62,8 +62,8 @@ def load(name_or_path="digits", **options) -> Dataset:
     """
     if not isinstance(name_or_path, (str, os.PathLike)):
         raise TypeError(
-            f"expected name_or_path to be a name ({', '.join(NAMES)}) or a path; "
-            f"received {type(name_or_path).__name__}"
+            f"expected name_or_path to be a name ({', '.join(NAMES)}) or a path. "
+            f"Received: {type(name_or_path).__name__}."
         )
     if name_or_path == "digits":
         return _call(digits, name_or_path, (), options)
@@ -73,8 +73,8 @@ def load(name_or_path="digits", **options) -> Dataset:
         return _call(load_known, name_or_path, (KNOWN[name_or_path],), options)
     if not Path(name_or_path).exists():
         raise ValueError(
-            f"expected name_or_path to be one of {', '.join(NAMES)}, or an existing file or folder; "
-            f"received {str(name_or_path)!r}"
+            f"expected name_or_path to be one of {', '.join(NAMES)}, or an existing file or folder. "
+            f"Received: {str(name_or_path)!r}."
         )
     return _call(read_path, name_or_path, (name_or_path,), options)
 
@@ -84,7 +84,7 @@ def _call(loader, name, arguments, options):
     for option in options:
         if option not in accepted:
             raise TypeError(
-                f"expected the options of {str(name)!r} to be among: {', '.join(accepted) or 'none'}; "
-                f"received {option}={options[option]!r}"
+                f"expected the options of {str(name)!r} to be among: {', '.join(accepted) or 'none'}. "
+                f"Received: {option}={options[option]!r}."
             )
     return loader(*arguments, **options)

@@ -2,7 +2,7 @@
 
 The sample is stratified (each digit keeps its share) and systematic (within a digit, rows at equal steps
 through the file, so early and late writers are drawn alike). It needs no random numbers: anyone gets the same
-rows. The rows to train on come from MNIST's training set, the rows to test with from its test set.
+rows. The training rows come from MNIST's training set, the test rows from its test set.
 """
 
 import gzip
@@ -20,7 +20,7 @@ ROWS = {"train": 10_000, "t10k": 2_000}
 def stratified_rows(labels, rows):
     """Choose `rows` row numbers, in ascending order, with each label in proportion to its frequency.
 
-    A label's share n_c · rows / n is rounded down; what is left goes one each to the largest remainders
+    A label's share n_c · rows / n is rounded down; the rest goes, one each, to the largest remainders
     (Hamilton's method). Row i of label c's k_c is number ⌊(i + ½) n_c / k_c⌋ of its n_c.
     """
     counts = np.bincount(labels)

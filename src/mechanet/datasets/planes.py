@@ -1,10 +1,8 @@
 """Toy planes: labelled points in two dimensions that no straight line separates."""
 
-import math
-from numbers import Integral, Real
-
 import numpy as np
 
+from mechanet import checks
 from mechanet.datasets.dataset import Dataset, Split
 
 
@@ -20,7 +18,7 @@ def spiral(n=1000, noise=0.1, seed=0, classes=3, test_fraction=0.2) -> Dataset:
     Parameters
     ----------
     n : int
-        The number of points, those to test with included.
+        The number of points, test points included.
     noise : float
         The standard deviation of the angle, in radians.
     seed : int
@@ -28,7 +26,7 @@ def spiral(n=1000, noise=0.1, seed=0, classes=3, test_fraction=0.2) -> Dataset:
     classes : int
         The number of arms, at least 2.
     test_fraction : float
-        The share of the points to test with, in [0, 1); 0 gives ``test=None``.
+        The share of test points, in [0, 1); 0 gives ``test=None``.
 
     Returns
     -------
@@ -47,7 +45,7 @@ def spiral(n=1000, noise=0.1, seed=0, classes=3, test_fraction=0.2) -> Dataset:
 
 
 def moons(n=1000, noise=0.1, seed=0, test_fraction=0.2) -> Dataset:
-    """Draw two half circles that reach into each other.
+    """Draw two interlocking half circles.
 
     At the angle φ ~ U(0, π), class 0 is (cos φ, sin φ) and class 1 is (1 - cos φ, ½ - sin φ),
     each coordinate plus noise · ε, ε ~ N(0, 1).
@@ -91,30 +89,16 @@ def xor(n=1000, noise=0.1, seed=0, test_fraction=0.2) -> Dataset:
 
 
 def _start(n, noise, seed, classes, test_fraction):
-    """Check the arguments; a generator, and n labels in random order, as equally frequent as n allows."""
-    for name, value, kind in (
-        ("n", n, Integral), ("noise", noise, Real), ("seed", seed, Integral),
-        ("classes", classes, Integral), ("test_fraction", test_fraction, Real),
-    ):  # fmt: skip
-        if not isinstance(value, kind) or isinstance(value, bool):
-            noun = "an integer" if kind is Integral else "a number"
-            raise TypeError(f"expected {name} to be {noun}; received {name}={value!r}")
-    if classes < 2:
-        raise ValueError(f"expected at least 2 classes; received classes={classes}")
-    if n < classes:
-        raise ValueError(f"expected at least one point for each of {classes} classes; received n={n}")
-    if not (noise >= 0 and math.isfinite(noise)):
-        raise ValueError(f"expected noise to be finite and not negative; received noise={noise}")
-    if seed < 0:
-        raise ValueError(f"expected seed to be 0 or more; received seed={seed}")
-    if not 0 <= test_fraction < 1:
-        raise ValueError(f"expected test_fraction in [0, 1); received test_fraction={test_fraction}")
-    rng = np.random.default_rng(seed)
+    """Check the arguments; return a generator and n labels in random order, as evenly spread as n allows."""
+    n = checks.integer("n", n, minimum=checks.integer("classes", classes, minimum=2))  # one point a class
+    checks.real("noise", noise, 0.0)
+    checks.real("test_fraction", test_fraction, 0.0, 1.0, open_high=True)
+    rng = np.random.default_rng(checks.integer("seed", seed, 0))
     return rng, rng.permutation(np.arange(n) % classes)
 
 
 def _finish(name, x, y, classes, test_fraction):
-    """Cut off the rows to test with; the labels are in random order already."""
+    """Split off the test rows; the labels are already in random order."""
     x, tests = x.astype(np.float32), int(len(y) * test_fraction)
     train = Split(x[tests:], y[tests:])
     test = Split(x[:tests], y[:tests]) if tests else None

@@ -139,7 +139,7 @@ class BaseMLP(FittedNetwork):
         self.n_layers_ = len(parameters.hidden_sizes(self.hidden_layer_sizes)) + 2
 
     def _forget(self) -> None:
-        """Start the fitted attributes that tell of a training."""
+        """Reset the fitted attributes that describe a training."""
         self._moments = None
         self._best = self.network_.parameters + 0.0
         self._calls = self.n_iter_ = self.t_ = 0

@@ -117,7 +117,7 @@ class FittedNetwork(BaseEstimator):
             self._publish()
 
     def _ask(self, X, method: str, question: str):
-        """What `question`, a method of the network, says of the rows of X; and X, as it was checked."""
+        """Call the network's method `question` on the rows of X; return the result and the checked X."""
         check_is_fitted(self)
         X = arrays.read_inputs(self, X, method)
         self._sync()

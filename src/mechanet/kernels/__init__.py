@@ -1,8 +1,8 @@
-"""Faster forms of the mathematics: what does the same as layers in a row, a loss, an optimizer, in fewer steps.
+"""Faster forms of the mathematics: the same as layers in a row, a loss or an optimizer, in fewer steps.
 
-Each file here is for one kind of backend and ends in two tables. CHAINS says what stands for layers in a row, by
-their classes; PIECES what stands for a loss, an optimizer or a function. Only the very class counts: a subclass of
-yours keeps its own lines. These files add speed and nothing else; a test holds each form against the plain lines.
+Each file here serves one kind of backend and ends in two tables. CHAINS gives the form of layers in a row, by
+their classes; PIECES that of a loss, an optimizer or a function. Only the exact class counts: a subclass of yours
+keeps its own lines. These files add speed and nothing else; a test compares each form with the plain lines.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from mechanet.losses import BoundLoss
 
 
 def _forms(backend: Backend) -> ModuleType | None:
-    """The file for `backend`, loaded when it is first asked for; None where there is none, or it was left out."""
+    """The file for `backend`, loaded on first use; None if there is none, or if it was left out."""
     if isinstance(backend, NumpyBackend):
         name = "mechanet.kernels.loops" if mechanet.backend.cpu_loops.LOOPS else "mechanet.kernels.cpu"
     elif isinstance(backend, CudaBackend):
@@ -32,8 +32,8 @@ def _forms(backend: Backend) -> ModuleType | None:
         return None
 
 
-def steps(backend: Backend, layers: tuple) -> tuple:
-    """What runs for a chain of layers: the longest run that has a form, else the layer itself."""
+def steps(backend: Backend, layers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What runs for a chain of layers: the form of the longest run that has one, else the layer itself."""
     chains = getattr(_forms(backend), "CHAINS", {})
     found: list[Any] = []
     i = 0

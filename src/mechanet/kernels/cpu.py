@@ -1,6 +1,6 @@
-"""Forms for NumPy: in place where nobody looks any more, long rows, parts that stay in the cache, and narrow
-products cut to suit OpenBLAS. Symbols are those of `mechanet.layers`: X (m, n_in), W (n_in, n_out), Z and A
-(m, n_out).
+"""Forms for NumPy: in place once an array is no longer needed, over long rows, in parts that stay in the cache,
+with narrow products cut to suit OpenBLAS. Symbols are those of `mechanet.layers`: X (m, n_in), W (n_in, n_out),
+Z and A (m, n_out).
 """
 
 import functools
@@ -10,60 +10,63 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mechanet import layers, losses, optimizers
+from mechanet.backend import constants
 from mechanet.backend.cpu_threads import blas
 from mechanet.kernels.form import Form
+from mechanet.layers import Pass
+from mechanet.types import Array
 
-PART = 65_536  # numbers of each vector: several vectors of float32 are then at home in the second cache
+PART = 65_536  # numbers of each vector: several float32 vectors then fit into the second-level cache
 
-# OpenBLAS has kernels for AVX-512 that take the numbers of a small product as they lie; a larger one is packed
-# into another order first, which for a narrow W takes longer than the product itself.
+# OpenBLAS has AVX-512 kernels that multiply small matrices in the order in which they are stored. Larger ones are
+# first packed into another order, which for a narrow W takes longer than the product itself.
 SMALL = 1_000_000  # multiplications
 COLUMNS = 8  # of W at a time: half a register of float32 a row, the fastest of these kernels
-AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # what OpenBLAS calls its kernels
+AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's names of these kernels
 
 
 class ScaledRows(Form):
-    """A = factor X[rows], such as bytes made numbers between 0 and 1, in one new array."""
+    """A = factor X[rows], such as bytes scaled to numbers from 0 to 1, in one new array."""
 
-    def __init__(self, gather: Any, scale: Any):
+    def __init__(self, gather: layers.Gather, scale: layers.Scale):
         self.gather, self.scale, self.factor = gather, scale, gather.dtype(scale.factor)
 
-    def forward(self, X, training=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Any]:
         A, _ = self.gather.forward(X)
-        if A is X[0]:  # all rows, and of the wanted type already: they are somebody's
+        if A is X[0]:  # all rows, already in the right type: the array belongs to the caller
             return self.scale.forward(A)
         return np.multiply(A, self.factor, out=A), None
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array:
         return self.scale.backward(dA, cache)
 
 
 class Dense(Form):
     """Z = X W + b."""
 
-    def __init__(self, plain: Any, activation: Any = None):
+    def __init__(self, plain: layers.Dense, activation: Any = None):
         self.plain, self.parameters = plain, plain.parameters
-        self.b = plain.b[None, :] if plain.bias else None  # (1, n_out): one row and b are then of one shape
+        self.b = plain.b[None, :] if plain.bias else None  # (1, n_out): the shape of a single row of Z
         self.narrow = plain.W.dtype == np.float32 and plain.units < 2 * COLUMNS <= 512 <= plain.W.shape[0]
 
-    def multiply(self, X):
-        """X W"""
+    def multiply(self, X: Array) -> Array:
+        """X W."""
         W = self.plain.W
         return product(X, W) if self.narrow and len(X) >= 32 and avx512() else X.dot(W)  # (m, n_in) -> (m, n_out)
 
-    def forward(self, X, training=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Any]:
         Z = self.multiply(X)
         if self.b is not None:
             Z += self.b
         return Z, X
 
-    def backward(self, dZ, cache, input_gradient=True):
+    def backward(self, dZ: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         if self.plain.bias:
             self.plain.backend.sum_rows(dZ, out=self.plain.db)
         return self.multiply_back(dZ, cache, input_gradient)
 
-    def multiply_back(self, dZ, X, input_gradient):
-        """dW ← Xᵀ dZ; dX"""
+    def multiply_back(self, dZ: Array, X: Array, input_gradient: bool) -> Array | None:
+        """dW ← Xᵀ dZ; return dX."""
         plain = self.plain
         if self.narrow and len(X) >= 32 and avx512():
             gradient(X, dZ, plain.dW)
@@ -71,40 +74,35 @@ class Dense(Form):
             plain.backend.matmul(X.T, dZ, out=plain.dW)
         if not input_gradient:
             return None
-        # (m, n_out) -> (m, n_in); of one column BLAS makes a long way
+        # (m, n_out) -> (m, n_in); BLAS is slow for a single column
         return dZ * plain.W.T if plain.units == 1 else dZ @ plain.W.T
 
 
 class DenseReLU(Dense):
-    """A = max(X W + b, 0), in Z's place; backward dZ = dA where A > 0, in dA's place."""
+    """A = max(X W + b, 0), written over Z; backward dZ = dA where A > 0, written over dA."""
 
     overwrites: ClassVar[bool] = True
 
-    def forward(self, X, training=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Any]:
         Z, _ = super().forward(X)
-        A = np.maximum(Z, _zeros(Z.shape, Z.dtype), out=Z)
+        zeros = constants.zeros(Z.size, Z.dtype).reshape(Z.shape)  # NumPy is much slower for an array and a number
+        A = np.maximum(Z, zeros, out=Z)
         return A, (X, A)
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         X, A = cache
         dZ = np.multiply(dA, A > 0.0, out=dA)
         return super().backward(dZ, X, input_gradient)
 
 
-@functools.lru_cache(maxsize=16)
-def _zeros(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """NumPy takes several times as long for an array and a number as for two arrays."""
-    return np.zeros(shape, dtype)
-
-
 @functools.cache
 def avx512() -> bool:
-    """Whether NumPy's OpenBLAS runs its kernels for AVX-512."""
+    """Whether NumPy's OpenBLAS uses its AVX-512 kernels."""
     return any(pool.get("architecture") in AVX512 for pool in blas().info())
 
 
 def product(X: np.ndarray, W: np.ndarray) -> np.ndarray:
-    """X W for a W of few columns, in products small enough to need no packing; a stack of them is one call."""
+    """X W for a W with few columns, in products small enough to need no packing; a stack of them is one call."""
     (m, n), k = X.shape, W.shape[1]
     Z = np.empty((m, k), X.dtype)
     size = max(1, SMALL // (n * COLUMNS))
@@ -120,10 +118,10 @@ def product(X: np.ndarray, W: np.ndarray) -> np.ndarray:
 
 
 def gradient(X: np.ndarray, dZ: np.ndarray, out: np.ndarray) -> None:
-    """out ← Xᵀ dZ for a dZ of few columns, as (dZᵀ X)ᵀ in products small enough to need no packing."""
+    """out ← Xᵀ dZ for a dZ with few columns, as (dZᵀ X)ᵀ in products small enough to need no packing."""
     (m, n), k = X.shape, dZ.shape[1]
     transposed = np.empty((k, n), X.dtype)
-    size = -(-n // -(-n // max(1, SMALL // (m * k))))  # of pieces that are about equal
+    size = -(-n // -(-n // max(1, SMALL // (m * k))))  # of chunks of about equal size
     count, rest = divmod(n, size)
     stack = X[:, : n - rest].reshape(m, count, size).swapaxes(0, 1)
     np.matmul(dZ.T, stack, out=transposed[:, : n - rest].reshape(k, count, size).swapaxes(0, 1))
@@ -138,14 +136,14 @@ class CrossEntropy:
     The symbols are those of `mechanet.losses.CrossEntropy`, transposed: Z, E and P (k, m).
     """
 
-    def __init__(self, bound: Any):
+    def __init__(self, bound: losses.BoundLoss):
         self.bound = bound
 
-    def labels(self, xp, Z):
-        """Predicted labels, without the detour that NumPy's functions make and its methods do not."""
+    def labels(self, xp: Any, Z: Array) -> Array:
+        """Predicted labels; the method avoids NumPy's Python wrapper."""
         return Z.argmax(axis=1)
 
-    def measure(self, xp, Z, T, c):
+    def measure(self, xp: Any, Z: Array, T: Array, c: Array) -> tuple[Any, Array, Any]:
         """The value, dZ (m, k), and the number of correct decisions."""
         if T.ndim != 1:
             return self.bound.measure(xp, Z, T, c)
@@ -153,7 +151,7 @@ class CrossEntropy:
         m = T.shape[0]
         Z = Z.T.copy()  # (m, k) -> (k, m)
         Z -= np.maximum.reduce(Z)
-        at = T * m + _counted(m)  # where the score of the row's own class lies
+        at = T * m + constants.counting(m, np.int64)  # where the score of the row's own class is
         own = Z.take(at)  # (m,)
         E = np.exp(Z, out=Z)
         S = np.add.reduce(E)
@@ -164,12 +162,13 @@ class CrossEntropy:
 
 
 class InParts:
-    """An optimizer whose step goes through long vectors part by part, each formula whole on each part."""
+    """An optimizer that steps through long vectors part by part, with all of its formula on one part at a time."""
 
-    def __init__(self, optimizer: Any):
+    def __init__(self, optimizer: optimizers.Optimizer):
         self.optimizer = optimizer
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None) -> None:
+    def step(self, xp: Any, theta: Array, gradient: Array, state: dict[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         length = theta.shape[0]
         if length <= PART:
             self.optimizer.step(xp, theta, gradient, state, alpha, t, decay)
@@ -188,17 +187,12 @@ def cut(length: int, most: int) -> Iterator[slice]:
         yield slice(start, min(start + step, length))
 
 
-@functools.lru_cache(maxsize=16)
-def _counted(length: int) -> np.ndarray:
-    return np.arange(length)
+def on_labels(form: Callable[[losses.BoundLoss], Any]) -> Callable[[losses.BoundLoss], Any]:
+    """`form` for a cross-entropy without label smoothing; one with smoothing keeps its plain lines."""
+    return lambda bound: bound if bound.plain.label_smoothing else form(bound)  # type: ignore[attr-defined]
 
 
-def on_labels(form: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """`form` of a cross-entropy without label smoothing; with it the plain one stays."""
-    return lambda bound: bound if bound.plain.label_smoothing else form(bound)
-
-
-CHAINS = {
+CHAINS: dict[tuple[type, ...], Any] = {
     (layers.Gather, layers.Scale): ScaledRows,
     (layers.Dense,): Dense,
     (layers.Dense, layers.ReLU): DenseReLU,

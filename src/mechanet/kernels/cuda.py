@@ -1,13 +1,13 @@
 """Fused kernels for CUDA: the same numbers in fewer launches.
 
-A small network on a GPU waits for launches, not for arithmetic. This file adds speed and nothing else: without
-it, everything works as before. Symbols are those of the plain code: Z, A, dZ, dW, c, T (targets; `real` is the
-type of numbers here), m rows of n columns.
+A small network on a GPU waits for launches, not for arithmetic. Symbols are those of the plain code: Z, A, dZ, dW,
+c, T (the targets; the type of numbers is called `real` here), m rows of n columns.
 """
 
 import functools
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import cupy
@@ -22,14 +22,16 @@ from mechanet.kernels.cuda_source import (
     SOFTMAX_CROSS_ENTROPY,
 )
 from mechanet.kernels.form import Form
+from mechanet.layers import Pass
+from mechanet.types import Array
 
-# Elementwise kernels see flat arrays: CuPy would compile another one for a batch of one row, whose axes collapse.
+# Elementwise kernels get flat arrays: CuPy would compile another one for a batch of one row, whose axes collapse.
 BIAS = cupy.ElementwiseKernel("raw T b, int64 n", "T z", "z += b[i % n]", "bias")
 
 
 @functools.cache
 def _bias_activation(kind: type) -> cupy.ElementwiseKernel:
-    """a ← f(z) with z = p + b, or z = p where n is 0; z is kept where the way back needs it."""
+    """a ← f(z) with z = p + b, or z = p if n is 0; z is kept if backward needs it."""
     body = f"typedef T real; const real z = n ? p + b[i % n] : p; a = {ACTIVATIONS[kind][0]}"
     arguments, results = "T p, raw T b, int64 n, T o", "T a"
     if _needs_z(kind):
@@ -38,12 +40,12 @@ def _bias_activation(kind: type) -> cupy.ElementwiseKernel:
 
 
 def _needs_z(kind: type) -> bool:
-    """Whether dZ is computed from z; if not, A may take Z's place."""
+    """Whether dZ is computed from z; if not, A may be written over Z."""
     return re.search(r"\bz\b", ACTIVATIONS[kind][1]) is not None
 
 
-def _forward(kind: type, option: float, Z, b, in_place: bool):
-    """A = f(Z + b) and Z + b, in one launch; the product Z is overwritten with `in_place`."""
+def _forward(kind: type, option: float, Z: Array, b: Array | None, in_place: bool) -> tuple[Array, Array]:
+    """A = f(Z + b) and Z + b, in one launch; with `in_place` the product Z is overwritten."""
     z, bias = Z.reshape(-1), (Z, 0) if b is None else (b, b.shape[0])
     if not _needs_z(kind):
         A = Z if in_place else cupy.empty_like(Z)
@@ -55,7 +57,7 @@ def _forward(kind: type, option: float, Z, b, in_place: bool):
 
 
 NULL = cupy.uintp(0)
-BLOCKS = 256  # the most blocks of a launch that sums over all of them
+BLOCKS = 256  # at most, in a launch that sums over all of them
 
 
 @functools.cache
@@ -67,7 +69,7 @@ def _raw(source: str, name: str, dtype: str, derivative: str = "") -> cupy.RawKe
 
 @functools.cache
 def _scratch(device: int, stream: int, dtype: str) -> tuple[Any, Any, Any]:
-    """What blocks leave for the last one. Launches on one stream run one after another, so they may share it."""
+    """Memory for the sums of the blocks. Launches on one stream run one after another, so they can share it."""
     return cupy.empty(BLOCKS, dtype), cupy.empty(BLOCKS, "int64"), cupy.zeros(1, "uint32")
 
 
@@ -79,7 +81,7 @@ def _scratch_here(dtype: str) -> tuple[Any, Any, Any]:
 
 
 class _Gather(Form):
-    """The rows of a batch, cast and scaled in one launch; a leading Scale comes along."""
+    """The rows of a batch, cast and scaled in one launch, with the Scale that follows."""
 
     rows = cupy.ElementwiseKernel(
         "raw X x, raw I rows, int64 n, T factor",
@@ -89,10 +91,10 @@ class _Gather(Form):
     )
     all = cupy.ElementwiseKernel("X x, T factor", "T a", "a = T(x) * factor", "scale_rows")
 
-    def __init__(self, gather, scale=None):
+    def __init__(self, gather: layers.Gather, scale: layers.Scale | None = None):
         self.dtype, self.factor = gather.dtype, scale.factor if scale else None
 
-    def forward(self, X, training=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Any]:
         X, rows = X
         factor = 1.0 if self.factor is None else self.factor
         if rows is not None and X.flags.c_contiguous:
@@ -104,19 +106,19 @@ class _Gather(Form):
             return X, None
         return self.all(X, factor, cupy.empty(X.shape, self.dtype)), None
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array:
         return dA if self.factor is None else dA * self.factor
 
 
 class _Dense(Form):
-    """Dense with the activation after it: two launches forward; backward three, and one more for dX."""
+    """Dense with the activation after it: two launches forward, three backward, and one more for dX."""
 
-    def __init__(self, dense, activation=None):
+    def __init__(self, dense: layers.Dense, activation: layers.Layer | None = None):
         self.dense, self.parameters, self.backend = dense, dense.parameters, dense.backend
         self.kind = type(activation) if activation else None
         self.option = _option(activation)
 
-    def forward(self, X, training=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Any]:
         Z = X @ self.dense.W  # (m, n_in) -> (m, n_out)
         b = self.parameters.get("b")
         if self.kind:
@@ -126,7 +128,7 @@ class _Dense(Form):
             BIAS(b, b.shape[0], Z.reshape(-1))
         return Z, X
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array | None:
         X, Z, A = cache if self.kind else (cache, None, None)
         db = self.dense.db if self.dense.bias else None
         dZ = _activation_backward(self.kind, dA, Z, A, self.option, db)
@@ -135,28 +137,28 @@ class _Dense(Form):
 
 
 class _Activation(Form):
-    """An activation that follows no Dense: one launch each way."""
+    """An activation that does not follow a Dense: one launch forward, one backward."""
 
-    def __init__(self, activation):
+    def __init__(self, activation: layers.Layer):
         self.kind, self.option = type(activation), _option(activation)
 
-    def forward(self, X, training=None):
+    def forward(self, X: Array, training: Pass | None = None) -> tuple[Array, Any]:
         A, Z = _forward(self.kind, self.option, cupy.ascontiguousarray(X), None, in_place=False)
         return A, (Z, A)
 
-    def backward(self, dA, cache, input_gradient=True):
+    def backward(self, dA: Array, cache: Any, input_gradient: bool = True) -> Array:
         Z, A = cache
         shape = dA.shape
         dA, Z, A = (array.reshape(shape[0], -1) for array in (dA, Z, A))
         return _activation_backward(self.kind, dA, Z, A, self.option, None).reshape(shape)
 
 
-def _option(activation) -> float:
-    """The one option an activation has, if it has one: the slope of LeakyReLU, the alpha of ELU."""
+def _option(activation: Any) -> float:
+    """The option of an activation that has one: the slope of LeakyReLU, the alpha of ELU."""
     return next(iter(activation.options().values()), 0.0) if activation else 0.0
 
 
-def _activation_backward(kind, dA, Z, A, option, db):
+def _activation_backward(kind: type | None, dA: Array, Z: Array, A: Array, option: float, db: Array) -> Array:
     """dZ, and db = Σ_rows dZ, in one launch; without an activation dZ is dA."""
     dA = cupy.ascontiguousarray(dA)
     if kind is None and db is None:
@@ -175,11 +177,11 @@ def _activation_backward(kind, dA, Z, A, option, db):
 class _CrossEntropy:
     """The value, the gradient and the number of correct decisions in one launch."""
 
-    def __init__(self, bound):
-        self.smoothing, self.labels = bound.plain.label_smoothing, bound.labels
+    def __init__(self, bound: losses.BoundLoss):
+        self.smoothing, self.labels = bound.plain.label_smoothing, bound.labels  # type: ignore[attr-defined]
         self._room: tuple[Any, Any, list[int]] | None = None
 
-    def measure(self, xp, Z, T, c):
+    def measure(self, xp: Any, Z: Array, T: Array, c: Array) -> tuple[Array, Array, Array]:
         """The value (0-d), dZ (m, k), and the number of correct decisions (0-d)."""
         m, k = Z.shape
         Z, T, c, dtype = (*map(cupy.ascontiguousarray, (Z, T, c)), Z.dtype)
@@ -193,13 +195,13 @@ class _CrossEntropy:
                                                     *_scratch_here(dtype.name)))  # fmt: skip
         return value, dZ, count
 
-    def _next(self, dtype):
-        """Room for the next value and count, many to a block of the pool: a training keeps an epoch of them."""
+    def _next(self, dtype: Any) -> tuple[Array, Array]:
+        """Memory for the next value and count. A training keeps an epoch of them: 64 share a block of the pool."""
         if self._room is None or self._room[0].dtype != dtype or not self._room[2]:
             self._room = cupy.empty(64, dtype), cupy.empty(64, "int64"), list(range(64))
         values, count, free = self._room
-        at = free.pop()
-        return values[at], count[at]
+        i = free.pop()
+        return values[i], count[i]
 
 
 SGD = cupy.ElementwiseKernel(
@@ -250,23 +252,24 @@ ADAM = cupy.ElementwiseKernel(
 )
 
 
-def _sgd(plain, theta, gradient, state, alpha, t, decay):
+def _sgd(plain: Any, theta: Array, gradient: Array, state: Any, alpha: float, t: int, decay: Any) -> None:
     if plain.momentum:
         SGD_MOMENTUM(gradient, decay, alpha, plain.momentum, plain.nesterov, theta, state["u"])
     else:
         SGD(gradient, decay, alpha, theta)
 
 
-def _momentum(plain, theta, gradient, state, alpha, t, decay):
+def _momentum(plain: Any, theta: Array, gradient: Array, state: Any, alpha: float, t: int, decay: Any) -> None:
     MOMENTUM(gradient, decay, alpha, plain.momentum, plain.nesterov, theta, state["v"])
 
 
-def _rmsprop(plain, theta, gradient, state, alpha, t, decay):
+def _rmsprop(plain: Any, theta: Array, gradient: Array, state: Any, alpha: float, t: int, decay: Any) -> None:
     RMSPROP(gradient, decay, alpha, 1.0 - plain.rho, plain.epsilon, theta, state["v"])
 
 
-def _adam(plain, theta, gradient, state, alpha, t, decay, decoupled=False):
-    # All that is the same for every entry is computed here, on the host, in float64.
+def _adam(plain: Any, theta: Array, gradient: Array, state: Any, alpha: float, t: int, decay: Any,
+          decoupled: bool = False) -> None:  # fmt: skip
+    # Whatever is the same for every entry is computed here, on the host, in float64.
     rate, epsilon = plain.folded(alpha, t)
     ADAM(gradient, decay, decoupled, alpha, rate, plain.beta1, plain.beta2, epsilon, theta, state["s"],
          state["r"])  # fmt: skip
@@ -275,14 +278,15 @@ def _adam(plain, theta, gradient, state, alpha, t, decay, decoupled=False):
 class _Optimizer:
     """The whole step in one launch."""
 
-    def __init__(self, update, plain):
+    def __init__(self, update: Callable[..., None], plain: optimizers.Optimizer):
         self.update, self.plain = update, plain
 
-    def step(self, xp, theta, gradient, state, alpha, t, decay=None):
+    def step(self, xp: Any, theta: Array, gradient: Array, state: dict[str, Array], alpha: float, t: int,
+             decay: Array | None = None) -> None:  # fmt: skip
         self.update(self.plain, theta, gradient, state, alpha, t, 0.0 if decay is None else decay)
 
 
-def _clip(xp, gradient, limit):
+def _clip(xp: Any, gradient: Array, limit: float) -> None:
     """Two launches: the factor from the norm, and the product."""
     dtype, n = gradient.dtype, gradient.shape[0]
     parts, _, finished = _scratch_here(dtype.name)

@@ -1,4 +1,4 @@
-"""The CUDA C of the fused kernels, as text that `kernels.cuda` compiles; `real` is the type of numbers."""
+"""The CUDA C source of the fused kernels, which `kernels.cuda` compiles; `real` is the type of numbers."""
 
 from mechanet import layers
 
@@ -28,8 +28,8 @@ template <typename real> __device__ real gelu_slope(real z) {
 }
 """
 
-# One block takes 32 columns. Its 16 rows of threads take 64 rows of the batch at a time; the first of them then
-# adds these up one after another, as NumPy's sum does, so that db is the same to the last bit.
+# A block handles 32 columns. Its 16 rows of threads load 64 rows of the batch at a time; the first row of threads
+# then adds them up one after another, as NumPy's sum does, so that db is the same to the last bit.
 ACTIVATION_BACKWARD = """
 #define TILE 64
 extern "C" __global__ void activation_backward(const real* dA, const real* Z, const real* A, real o, long long m,
@@ -55,7 +55,7 @@ extern "C" __global__ void activation_backward(const real* dA, const real* Z, co
 }
 """
 
-# The sum over all blocks in one launch and one fixed order: each block leaves its part, and the block that
+# The sum over all blocks in one launch and in a fixed order: each block stores its part, and the block that
 # finishes last adds them up. atomicInc wraps to 0, ready for the next launch.
 BLOCK_SUMS = """
 #define WARPS 8
@@ -78,9 +78,9 @@ __device__ bool finished_last(unsigned* finished) {
 }
 """
 
-# One warp takes a row. Target of row i: keep * (one-hot of labels[i], or targets[i]) + share.
+# A warp handles a row. Target of row i: keep * (one-hot of labels[i], or targets[i]) + share.
 SOFTMAX_CROSS_ENTROPY = """
-__device__ bool ahead(const real* z, int i, int j, int k) {  // the first of the largest, as argmax has it; k: none
+__device__ bool ahead(const real* z, int i, int j, int k) {  // the first of the largest, as in argmax; k: none
   return i < k && (j == k || z[i] > z[j] || (z[i] == z[j] && i < j));
 }
 extern "C" __global__ void softmax_cross_entropy(

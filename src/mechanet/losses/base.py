@@ -48,7 +48,7 @@ class Loss(Named):
         return BoundLoss(self)
 
     def check_targets(self, y: Array, outputs: int) -> tuple[Array, Array | None]:
-        """Check host targets at the door; return them as (targets, row weights or None), still on the host."""
+        """Check targets on the host; return them as (targets, row weights or None), still on the host."""
         raise NotImplementedError
 
     def __call__(self, xp: Namespace, Z: Array, T: Array, c: Array) -> tuple[Array, Array]:
@@ -56,11 +56,11 @@ class Loss(Named):
         raise NotImplementedError
 
     def truth(self, xp: Namespace, T: Array) -> Array:
-        """The labels that targets T stand for, to be compared with `labels`, for the losses that classify."""
+        """The true labels that T encodes, to be compared with `labels` (classification only)."""
         raise NotImplementedError
 
     def decisions(self, outputs: int) -> int:
-        """How many decisions a row asks for: its accuracy is the share of correct ones."""
+        """Decisions per row, over which the accuracy is averaged."""
         return 1
 
     def labels(self, xp: Namespace, Z: Array) -> Array:

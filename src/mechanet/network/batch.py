@@ -6,8 +6,7 @@ from typing import Any
 import mechanet.backend
 from mechanet import checks
 from mechanet.network.chain import Chain
-
-Array = Any
+from mechanet.types import Array
 
 
 @dataclass(slots=True)

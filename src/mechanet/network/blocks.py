@@ -13,8 +13,8 @@ import mechanet.backend
 from mechanet.layers import Pass
 from mechanet.network.batch import Batch
 from mechanet.network.chain import Chain
+from mechanet.types import Array
 
-Array = Any
 CHUNKS = 8  # of a full batch, each with a gradient of its own, so that no worker is idle for long
 
 
@@ -123,8 +123,7 @@ def _each(chain: Chain, X: Array, size: int, of_block: Callable[[slice, Array], 
     if len(blocks) == 1:
         yield of_block(blocks[0], backend.asarray(X))
         return
-    with backend.threads("auto", chain.work * size):
-        workers = backend.workers()
+    with backend.threads("auto", chain.work * size) as workers:
         if workers == 1:
             yield from map(of_block, blocks, backend.stream(X, blocks))
         else:

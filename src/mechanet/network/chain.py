@@ -8,8 +8,8 @@ import mechanet.backend
 from mechanet import kernels
 from mechanet.backend import Backend
 from mechanet.layers import Dense, Gather, Layer, Parameter, Pass, Views, chain_shapes
+from mechanet.types import Array
 
-Array = Any
 FIGURES = 2  # at the end of `sums`: the loss and the number of correct predictions
 PRODUCT_ROWS = 512  # from which on products are at their fastest: worth half as much memory again, and no more
 
@@ -108,7 +108,7 @@ class Chain:
 
         self.work = max((layer.work() for layer in self.layers), default=0.0)
         numbers = math.prod(input_shape) + sum(layer.numbers() for layer in self.layers)
-        fit = max(1, backend.block_bytes // (numbers * (8 if dtype == "float64" else 4)))
+        fit = max(1, backend.block_bytes() // (numbers * (8 if dtype == "float64" else 4)))
         self.block_rows = max(fit, min(PRODUCT_ROWS, 3 * fit // 2))
         self._replicas: list[Chain] = []
 

@@ -13,8 +13,7 @@ from mechanet.network import blocks, summary
 from mechanet.network import file as network_file
 from mechanet.network.batch import check_batch, check_inputs
 from mechanet.network.chain import Chain
-
-Array = Any
+from mechanet.types import Array
 
 
 class _Vector:

@@ -1,8 +1,8 @@
 """Pictures of networks and trainings, with matplotlib (``pip install 'mechanet[plots]'``).
 
-Every function returns a matplotlib Figure, which a notebook shows and ``figure.savefig(path)`` writes; nothing is
-shown by itself. Those that draw one panel take ``ax=``, an Axes of yours to draw into. Networks may live on any
-device. What a colour says, a marker, a dash or a number says too: the pictures are legible in greyscale.
+Every function returns a matplotlib Figure, which a notebook shows and ``figure.savefig(path)`` writes; no window
+opens. Functions that draw one panel take ``ax=``, an Axes of yours to draw into. Networks may be on any device.
+Whatever a colour shows, a marker, a dash or a number shows too: the pictures are legible in greyscale.
 """
 
 from mechanet.plots.curves import activations, gradients, history

@@ -1,4 +1,4 @@
-"""What the pictures share: figures, colours, and a network's values on the host."""
+"""What all pictures share: figures, colours, and a network's values on the host."""
 
 import io
 import math
@@ -18,7 +18,7 @@ DPI = 110
 
 
 def matplotlib() -> Any:
-    """The package, or what to do without it."""
+    """The package; ImportError with what to do if it is missing."""
     try:
         import matplotlib
         import matplotlib.figure
@@ -30,7 +30,7 @@ def matplotlib() -> Any:
 
 
 def figure(width: float, height: float) -> Any:
-    """A figure of that many inches that pyplot knows nothing of: nothing is kept open, nothing pops up."""
+    """A figure of that many inches, unknown to pyplot: it keeps nothing open and opens no window."""
 
     matplotlib()
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def axes(ax, width: float, height: float) -> tuple[Any, Any]:
 
 
 def short(names, most: int = 12) -> str:
-    """Names in a row, the first ones of many."""
+    """Names in a row; of many, the first ones."""
     names = list(map(str, names))
     return ", ".join(names[:most]) + (f" … ({len(names) - most} more)" if len(names) > most else "")
 
@@ -88,7 +88,7 @@ def trained_layers(network) -> list[int]:
 
 
 def image_shape(network, given=None) -> tuple[int, int] | None:
-    """How a row of the input is drawn, where it is an image: as `given`, by its shape, or as a square."""
+    """The image shape of a row of the input: as `given`, by its own shape, or a square; None if it is no image."""
     size = math.prod(network.input_shape)
     if given is not None:
         given = tuple(given)
@@ -113,6 +113,7 @@ def mosaic(tiles: np.ndarray, columns: int, gap: float = np.nan) -> np.ndarray:
 
 
 def classifier(network, what: str) -> None:
+    """Check that the network classifies."""
     if not network.loss.classifies:
         raise ValueError(
             f"{what} expects a classification, with cross_entropy or binary_cross_entropy. "
@@ -121,7 +122,7 @@ def classifier(network, what: str) -> None:
 
 
 def class_probabilities(network, x) -> np.ndarray:
-    """Probabilities (m, k) of k classes that exclude each other; one output stands for two classes."""
+    """Probabilities (m, k) of k mutually exclusive classes; one output stands for two classes."""
     P = host(network.predict_proba(host(x)))
     P = P[:, None] if P.ndim == 1 else P
     return np.concatenate([1.0 - P, P], axis=1) if P.shape[1] == 1 else P

@@ -8,8 +8,8 @@ from mechanet.explain.walk import Walk
 from mechanet.layers import ActivationLayer
 from mechanet.plots import canvas
 
-PANELS = 12  # layers of which a distribution is drawn
-NAMED = 10  # dead units that are named
+PANELS = 12  # layers to draw, at most
+NAMED = 10  # dead units to name, at most
 
 
 def history(history, *, quantity: str = "loss", ax=None) -> Any:
@@ -74,8 +74,8 @@ def activations(net, x) -> Any:
     Returns
     -------
     Figure
-        A panel a layer. A unit is called dead where the output of its activation is 0 for every row: a ReLU that
-        these rows never wake, and that they can teach nothing.
+        One panel for each layer. A unit is called dead if its activation outputs 0 for every row: a ReLU that
+        these rows never activate, and that can learn nothing from them.
     """
     values = canvas.outputs(net, x)
     panels = []
@@ -102,15 +102,15 @@ def gradients(net, x, y) -> Any:
     Returns
     -------
     Figure
-        A panel a layer with weights, over powers of ten: panels that wander to the left from the last to the first
-        show a gradient that vanishes. A unit is called dead where dW is 0 for all its weights.
+        One panel for each layer with weights, over powers of ten: distributions that shift to the left from the
+        last layer to the first show a vanishing gradient. A unit is called dead if dW is 0 for all its weights.
     """
-    twin = net.to(net.backend)
-    with twin.backend.current():
-        walk = Walk(twin, canvas.host(x), y, None, None)
+    copy = net.to(net.backend)
+    with copy.backend.current():
+        walk = Walk(copy, canvas.host(x), y, None, None)
         walk.back()
-    parts, panels = twin.chain.views(walk.host(walk.gradient)), []
-    for i in canvas.trained_layers(twin):
+    parts, panels = copy.chain.views(walk.host(walk.gradient)), []
+    for i in canvas.trained_layers(copy):
         dW = parts[i]["W"]
         dead = np.flatnonzero(~dW.any(axis=0))
         panels.append((canvas.layer_name(net, i), "|dW|", np.abs(dW[dW != 0.0]), dead, dW.shape[1]))

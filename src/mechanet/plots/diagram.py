@@ -1,4 +1,4 @@
-"""The picture everyone knows: nodes in columns, and between them the weights."""
+"""The picture everyone knows: nodes in columns, with the weights between them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,12 +8,12 @@ import numpy as np
 from mechanet.layers import ActivationLayer
 from mechanet.plots import canvas
 
-SHOWN = 12  # nodes of a layer; of a wider one the first and the last
+SHOWN = 12  # nodes of a layer at most; of a wider layer the first and the last
 
 
 @dataclass
 class Column:
-    """A layer as it is drawn: which of its units, at what heights, with what values."""
+    """A layer as it is drawn: which units, at which heights, with which values."""
 
     title: str
     units: int
@@ -34,8 +34,8 @@ def network(net, x=None, *, classes=None, ax=None) -> Any:
     ----------
     net : Network
     x : array-like, optional
-        One row, or a batch of which the first is taken: nodes are filled by their activations, the last ones by
-        their predictions.
+        One row, or a batch whose first row is used: nodes are shaded by their activations, output nodes by their
+        predictions.
     classes : sequence of str, optional
         Names of the outputs.
     ax : Axes, optional
@@ -43,8 +43,8 @@ def network(net, x=None, *, classes=None, ax=None) -> Any:
     Returns
     -------
     Figure
-        Solid edges are positive weights and dashed ones negative, wider and darker the farther from 0, relative to
-        the largest of their layer. Of a layer with more than 12 units the first six and the last six are drawn.
+        Solid edges are positive weights and dashed ones negative, wider and darker the larger they are, relative
+        to the largest of their layer. Of a layer with more than 12 units the first six and the last six are drawn.
     """
     columns = _columns(net, x)
     shape = canvas.image_shape(net)
@@ -83,7 +83,7 @@ def _first_row(net, x) -> np.ndarray:
 
 
 def _columns(net, x) -> list[Column]:
-    """The input, and each layer with weights together with the activation behind it."""
+    """The input, and each layer with weights together with the activation after it."""
     values = None
     if x is not None:
         values = canvas.outputs(net, _first_row(net, x)[None, ...])

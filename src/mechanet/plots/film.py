@@ -3,30 +3,31 @@
 import io
 from pathlib import Path
 
+from mechanet import checks
 from mechanet.plots import canvas
 from mechanet.plots.images import weights
 from mechanet.plots.planes import decision_boundary
 
 FRAMES = 60
 COLOURS = 128
-STILL = 2000  # milliseconds that the last picture stays
+STILL = 2000  # milliseconds for which the last picture stays
 
 
 def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a_second: float = 8.0,
                   image_shape=None) -> Path:  # fmt: skip
-    """Train on, and write an animated GIF of what is being learnt.
+    """Continue a training, and write an animated GIF of what it learns.
 
-    With two inputs it shows the decision boundary among the training's rows, else the weights of the first layer.
+    With two inputs it shows the decision boundary and the training rows, else the weights of the first layer.
 
     Parameters
     ----------
     training : Training
-        Goes on for `epochs` epochs, as ``training.epochs(epochs)`` would.
+        Continued for `epochs` epochs, as by ``training.epochs(epochs)``.
     epochs : int
     path : str or path
-        Where the GIF goes; it is written by Pillow.
+        Where to write the GIF, by Pillow.
     frames : int
-        At most so many; of more epochs every so many is shown, and the last.
+        At most this many; with more epochs only every so many is shown, and the last.
     frames_a_second : float
     image_shape : (height, width), optional
         How the input is drawn; see `weights`.
@@ -41,8 +42,7 @@ def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a
     ImportError
         Without matplotlib or Pillow.
     """
-    if not isinstance(frames, int) or frames < 1:
-        raise ValueError(f"frames expects an integer of at least 1. Received: frames={frames!r}.")
+    frames, epochs = checks.integer("frames", frames), checks.integer("epochs", epochs)
     canvas.matplotlib()
     from PIL import Image
 
@@ -65,15 +65,15 @@ def training_film(training, epochs: int, path, *, frames: int = FRAMES, frames_a
         figure.savefig(file, format="png", dpi=90)
         pictures.append(Image.open(file).convert("RGB"))
 
-    every = -(-int(epochs) // frames)
+    every = -(-epochs // frames)
     draw(f"epoch {training.epoch}")
     for epoch in training.epochs(epochs):
         last = training.finished
         if epoch.number % every == 0 or last:
-            said = f", accuracy {epoch.accuracy:.1%}" if epoch.accuracy is not None else ""
-            draw(f"epoch {epoch.number}, loss {epoch.loss:.4f}{said}")
+            accuracy = f", accuracy {epoch.accuracy:.1%}" if epoch.accuracy is not None else ""
+            draw(f"epoch {epoch.number}, loss {epoch.loss:.4f}{accuracy}")
 
-    # One palette for all and no dithering: what stays the same from picture to picture costs nothing then.
+    # One palette for all frames and no dithering: what does not change between frames then costs nothing.
     palette = pictures[-1].quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE)
     first, *others = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     durations = [round(1000 / frames_a_second)] * len(pictures)

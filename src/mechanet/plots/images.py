@@ -5,30 +5,31 @@ from typing import Any
 
 import numpy as np
 
+from mechanet import checks
 from mechanet.plots import canvas
 
-UNITS = 64  # drawn as images
-NUMBERED = 36  # images with a number on them
-CELLS = 20  # classes of a matrix whose counts are written out
+UNITS = 64  # to draw as images, at most
+NUMBERED = 36  # images at most, for each to have its number on it
+CELLS = 20  # classes at most, for the counts to be written into the matrix
 
 
 def weights(net, layer: int | None = None, *, image_shape=None, ax=None) -> Any:
-    """What each unit of a layer looks for: its weights, as an image where the layer sees images.
+    """What each unit of a layer looks for: its weights, as an image if the layer sees images.
 
     Parameters
     ----------
     net : Network
     layer : int, optional
-        Which of ``net.layers``; the first that has weights without it.
+        Its index in ``net.layers``; by default that of the first layer with weights.
     image_shape : (height, width), optional
-        How the input is drawn. A square number of inputs, 64 or more, is taken for an image without it.
+        How the input is drawn. By default a square number of inputs, 64 or more, is taken for an image.
     ax : Axes, optional
 
     Returns
     -------
     Figure
-        One scale for all units. A layer that sees no images is drawn as its matrix W, and of more than 64 units
-        that see images the first 64.
+        One colour scale for all units. A layer that does not see images is drawn as its matrix W. Of more than 64
+        units that see images the first 64 are drawn.
     """
     trained = canvas.trained_layers(net)
     if layer is None:
@@ -89,7 +90,7 @@ def _matrix(W, limit: float, name: str, ax) -> Any:
 
 
 def confusion(net, x, y, *, classes=None, ax=None) -> Any:
-    """How often each class was taken for each other.
+    """How often each class was mistaken for each other class.
 
     Parameters
     ----------
@@ -103,8 +104,8 @@ def confusion(net, x, y, *, classes=None, ax=None) -> Any:
     Returns
     -------
     Figure
-        Rows are true classes and columns predicted ones; shaded by the share of the row, the count written in it
-        for up to 20 classes.
+        Rows are true classes and columns predicted ones. Cells are shaded by their share of the row; up to 20
+        classes, the counts are written into them.
     """
     canvas.classifier(net, "confusion")
     truth = canvas.true_labels(net, y)
@@ -129,14 +130,14 @@ def confusion(net, x, y, *, classes=None, ax=None) -> Any:
     ax.set_xlabel("predicted class")
     ax.set_ylabel("true class")
     ax.set_title(
-        f"{np.trace(counts):,} of {counts.sum():,} right: {np.trace(counts) / counts.sum():.1%}", fontsize=10
+        f"{np.trace(counts):,} of {counts.sum():,} correct: {np.trace(counts) / counts.sum():.1%}", fontsize=10
     )
     figure.colorbar(picture, ax=ax, label="% of the true class", shrink=0.85)
     return figure
 
 
 def mistakes(net, x, y, n: int = 9, *, classes=None, image_shape=None) -> Any:
-    """The rows that are taken for another class with the greatest confidence, each with its probabilities.
+    """The rows misclassified with the greatest confidence, each with its probabilities.
 
     Parameters
     ----------
@@ -153,11 +154,11 @@ def mistakes(net, x, y, n: int = 9, *, classes=None, image_shape=None) -> Any:
     Returns
     -------
     Figure
-        Beside each row the probabilities of the classes, of many the five highest; the true one is hatched.
+        Beside each row the probabilities of the classes (of more than 10 the five highest); the true class is
+        hatched.
     """
     canvas.classifier(net, "mistakes")
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(f"n expects an integer of at least 1. Received: n={n!r}.")
+    n = checks.integer("n", n)
     X, truth, P = canvas.host(x), canvas.true_labels(net, y), canvas.class_probabilities(net, x)
     guess = P.argmax(axis=1)
     wrong = np.flatnonzero(guess != truth)

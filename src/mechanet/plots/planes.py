@@ -1,20 +1,21 @@
-"""Maps of a plane: what a network says of two inputs, and its loss around θ."""
+"""Maps of a plane: the predictions of a network with two inputs, and the loss around θ."""
 
 from typing import Any
 
 import numpy as np
 
 import mechanet.backend
+from mechanet import checks
 from mechanet.network import blocks
 from mechanet.network.batch import check_batch
 from mechanet.plots import canvas
 
 GRID = 200
-POINTS = 2000  # rows that are drawn as points
+POINTS = 2000  # rows to draw as points, about, at most
 
 
 def decision_boundary(net, x, y, *, classes=None, ax=None) -> Any:
-    """What a network with two inputs says of every point around the rows of x.
+    """The predictions of a network with two inputs at every point around the rows of x.
 
     Parameters
     ----------
@@ -30,8 +31,8 @@ def decision_boundary(net, x, y, *, classes=None, ax=None) -> Any:
     Returns
     -------
     Figure
-        A classification's regions by colour, paler where it is less sure, with a line between them, and a marker a
-        class; the values of a regression as a map. Of more than 2,000 rows every so many is drawn.
+        For a classification, coloured regions, paler where the network is less sure, with lines between them and a
+        marker for each class; for a regression, a map of its values. Of more than 2,000 rows only some are drawn.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -53,7 +54,7 @@ def decision_boundary(net, x, y, *, classes=None, ax=None) -> Any:
         _regions(ax, across, up, P)
         _points(ax, X[every], canvas.true_labels(net, y)[every], P.shape[1], classes)
         accuracy = net.evaluate(X, y)["accuracy"]
-        ax.set_title(f"{accuracy:.1%} of {len(X):,} rows right", fontsize=10)
+        ax.set_title(f"{accuracy:.1%} of {len(X):,} rows correct", fontsize=10)
     else:
         values = canvas.host(net.predict(points)).reshape(GRID, GRID)
         wanted = y.reshape(-1)
@@ -109,15 +110,15 @@ def landscape(net, x, y, *, span: float = 1.0, points: int = 25, seed: int = 0, 
     Parameters
     ----------
     net : Network
-        Left as it is: a copy is moved about.
+        Left unchanged: the parameters of a copy are varied.
     x, y : array-like
-        The rows that the loss is measured on; `points`² times, so some hundred will do.
+        The rows on which the loss is measured, `points`² times; a few hundred are enough.
     span : float
         How far to go, in lengths of each unit's own weights.
     points : int
-        Of the grid, along each direction.
+        Grid points along each direction.
     seed : int
-        Of the directions.
+        Seed of the directions.
     ax : Axes, optional
 
     Returns
@@ -130,22 +131,19 @@ def landscape(net, x, y, *, span: float = 1.0, points: int = 25, seed: int = 0, 
     Li, Xu, Taylor, Studer and Goldstein (2018), Visualizing the loss landscape of neural nets, section 4: each
     unit's part of a direction is as long as the unit's weights, and biases stay.
     """
-    if not isinstance(points, int) or points < 2:
-        raise ValueError(f"points expects an integer of at least 2. Received: points={points!r}.")
-    if not 0.0 < span < np.inf:
-        raise ValueError(f"span expects a number above 0. Received: span={span!r}.")
+    points = checks.integer("points", points, 2)
+    span = checks.real("span", span, 0.0, open_low=True)
     steps = np.linspace(-span, span, points)
     theta = canvas.host(net.parameters).astype("float64")
     first, second = directions(net, seed)
     losses = np.empty((points, points))
-    twin = net.to(net.backend)
-    with twin.backend.current():
-        batch = check_batch(twin.chain, twin.loss, canvas.host(x), y)
-        batch.X = twin.backend.asarray(batch.X)
+    copy = net.to(net.backend)
+    with copy.backend.current():
+        batch = check_batch(copy.chain, copy.loss, canvas.host(x), y)
+        batch.X = copy.backend.asarray(batch.X)
         for (i, b), (j, a) in ((p, q) for p in enumerate(steps) for q in enumerate(steps)):
-            moved = theta + a * first + b * second
-            twin.parameters[...] = twin.backend.asarray(moved, twin.parameters.dtype)
-            losses[i, j] = float(blocks.loss_and_correct(twin.chain, twin.bound_loss, batch)[0])
+            copy.set_parameters(theta + a * first + b * second)
+            losses[i, j] = float(blocks.loss_and_correct(copy.chain, copy.bound_loss, batch)[0])
 
     figure, ax = canvas.axes(ax, 5.6, 4.4)
     shown = np.where(np.isfinite(losses), losses, np.nan)
@@ -160,8 +158,8 @@ def landscape(net, x, y, *, span: float = 1.0, points: int = 25, seed: int = 0, 
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set_xlabel("along the first direction\n(lengths of each unit's weights)")
     ax.set_ylabel("along the second")
-    here = losses[points // 2, points // 2] if points % 2 else float(net.evaluate(canvas.host(x), y)["loss"])
-    ax.set_title(f"The loss around θ; at θ it is {here:.4g}", fontsize=10)
+    middle = losses[points // 2, points // 2] if points % 2 else float(net.evaluate(canvas.host(x), y)["loss"])
+    ax.set_title(f"The loss around θ; at θ it is {middle:.4g}", fontsize=10)
     bar = figure.colorbar(picture, ax=ax, label="loss, mean over the rows (logarithmic)")
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10.0**value:.4g}"))
     return figure

@@ -8,8 +8,7 @@ import mechanet.backend
 from mechanet import checks
 from mechanet.network import Network
 from mechanet.network.batch import Batch, check_batch, check_inputs, check_targets
-
-Array = Any
+from mechanet.types import Array
 
 
 class ArrayBatches:

@@ -1,4 +1,4 @@
-"""Training that outlives what stops it: states written as it goes, Ctrl-C and SIGTERM that lose nothing.
+"""Checkpoints: training that survives interruption, be it Ctrl-C, SIGTERM, a crash or a power cut.
 
 training = checkpoints.resume("runs/a", x, y) if again else mechanet.Training(network, x, y)
 for epoch in checkpoints.Checkpoints(training, "runs/a", every="5m").epochs(10):
@@ -27,7 +27,7 @@ SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Interrupted(SystemExit):
-    """A signal ended the training after its state was written; uncaught it ends the process with 128 + signal."""
+    """A signal ended the training, after a checkpoint; uncaught it ends the process with 128 + signal."""
 
 
 def say(text: str) -> None:
@@ -48,47 +48,47 @@ def check_every(every: str) -> tuple[int, str]:
 
 
 def resume(directory, x, y=None, *, notify: Callable[[str], None] = say, **options: Any) -> Training:
-    """Take up the newest state in `directory` that can be read; a damaged newer one is told to `notify`.
+    """Resume from the newest checkpoint in `directory` that can be read; report damaged newer ones to `notify`.
 
     `options` are those of `Training.resume`.
 
     Raises
     ------
     FileNotFoundError
-        If there is no state.
+        If there is no checkpoint.
     ValueError
         If none can be read, or the newest that can does not fit the data.
     """
-    _, _, path, damaged = storage.States(directory).newest()
+    _, _, path, damaged = storage.CheckpointFiles(directory).newest()
     for problem in damaged:
-        notify(f"A newer state was left out: {problem}")
+        notify(f"A newer checkpoint was skipped: {problem}")
     training = Training.resume(path, x, y, **options)
-    notify(f"Going on from {path}: epoch {training.epoch} done, and {training.step} steps of the next.")
+    notify(f"Resuming from {path}: epoch {training.epoch} done, and {training.step} steps of the next.")
     return training
 
 
 class Checkpoints:
-    """A training whose states are written to a directory as it goes.
+    """Writes checkpoints of a training to a directory while it runs.
 
     Parameters
     ----------
     training : Training
         New, or from `resume`.
     directory : path
-        One file a state; a new training wants a directory without states.
+        One file for each checkpoint; a new training needs a directory without any.
     every : str
-        How often: ``"90s"``, ``"5m"``, ``"1h"``, ``"2epochs"`` or ``"20steps"``. The end of the training and a
-        signal always write one.
+        How often: ``"90s"``, ``"5m"``, ``"1h"``, ``"2epochs"`` or ``"20steps"``. One is always written at the end
+        of the training and after a signal.
     keep : int
-        How many states stay.
+        How many checkpoints to keep.
     notify : callable
-        Takes each line that a person should see.
+        Called with each line that a person should see.
 
     Raises
     ------
     ValueError
-        If `every` or `keep` is not such a value, a new training finds another's states, or a class of your own
-        is not registered.
+        If `every` or `keep` is not such a value, the directory holds checkpoints of another training, or a class
+        of your own is not registered.
     """
 
     def __init__(self, training: Training, directory, every: str = "5m", keep: int = 3,
@@ -97,12 +97,13 @@ class Checkpoints:
             part.config()  # what could not be written is refused now, not hours later
         self.training = training
         self.count, self.unit = check_every(every)
-        self.states = storage.States(directory, keep)
+        self.files = storage.CheckpointFiles(directory, keep)
         self.notify = notify
-        self.last = next(reversed(self.states.paths()), None)
+        self.last = next(reversed(self.files.paths()), None)
         if self.last is not None and not training.global_step:
             raise ValueError(
-                f"{self.states.directory} holds states of an earlier training. "
+                "a new training expects a directory without checkpoints. Received: "
+                f"{self.files.directory}, with those of an earlier training. "
                 "Resume that one (--resume), or choose another directory."
             )
         self._saved_at = training.global_step if self.last else -1
@@ -110,22 +111,22 @@ class Checkpoints:
         self._signal: int | None = None
 
     def epochs(self, count: int | None = None, run: Run | None = None) -> Iterator[Epoch]:
-        """`Training.epochs`, with states written on the way.
+        """`Training.epochs`, with checkpoints written on the way.
 
         Parameters
         ----------
         count : int, optional
             As for `Training.epochs`.
         run : callable, optional
-            What is run in its place with the same two arguments, such as one that shows the epochs too.
+            Called in place of `Training.epochs` with the same two arguments, for example to show the epochs too.
 
         Raises
         ------
         Interrupted
-            After Ctrl-C or SIGTERM, when the batch under way is done and its state is written. A second signal
-            of the kind ends the process at once.
+            After Ctrl-C or SIGTERM, once the current batch is done and a checkpoint is written. A second signal
+            of the same kind ends the process at once.
         DivergenceError, DeviceError, MemoryError
-            From the training, after `notify` was told which state is the last good one.
+            From the training, after the last good checkpoint was reported to `notify`.
         """
         handlers = self._catch_signals()
         try:
@@ -140,17 +141,17 @@ class Checkpoints:
             self.save()
         except (DivergenceError, mechanet.backend.DeviceError, MemoryError):
             if self.last is not None:
-                self.notify(f"The last good state is {self.last}.")
+                self.notify(f"The last good checkpoint is {self.last}.")
             raise
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
     def save(self) -> bool:
-        """Write a state now, unless this very step has one; whether the newest step is on the disk.
+        """Write a checkpoint now, unless this step has one; return whether the newest step is on the disk.
 
-        A disk that fails does not end the training: `notify` is told, and the last good state stays. Nor is a
-        state written whose parameters are no longer finite; the training finds that itself, at the epoch's end.
+        A failing disk does not end the training: it is reported to `notify`, and the last good checkpoint stays.
+        Parameters that are no longer finite are not written; the training itself finds them at the epoch's end.
         """
         training = self.training
         self._saved_when = time.monotonic()
@@ -160,10 +161,11 @@ class Checkpoints:
             arrays, header = training_state.describe(training)
             for name, array in training_state.parameters_of(arrays).items():
                 checks.finite(name, array)
-            self.last = self.states.save(arrays, header, training.global_step)
+            self.last = self.files.save(arrays, header, training.global_step)
         except (OSError, ValueError) as error:
-            there = f"The last good state is {self.last}." if self.last else "There is no earlier state."
-            self.notify(f"No state was written at step {training.global_step}: {error}. {there}")
+            there = f"The last good one is {self.last}." if self.last else "There is no earlier one."
+            step = training.global_step
+            self.notify(f"No checkpoint was written at step {step}: {str(error).rstrip('.')}. {there}")
             return False
         self._saved_at = training.global_step
         return True
@@ -188,17 +190,17 @@ class Checkpoints:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
-        signal.signal(number, signal.SIG_DFL)  # the next one of the kind ends the process, whatever it is doing
+        signal.signal(number, signal.SIG_DFL)  # the next of its kind ends the process at once
         again = "Ctrl-C again" if number == signal.SIGINT else "a second SIGTERM"
         # Not by print: the signal may have come in the middle of one, and Python's files are not reentrant.
-        os.write(2, f"\nFinishing the batch and writing a state; {again} leaves at once.\n".encode())
+        os.write(2, f"\nFinishing the batch and writing a checkpoint; {again} leaves at once.\n".encode())
 
     def _leave(self) -> None:
         number, training = self._signal or 0, self.training
         if self.save():
             self.notify(
                 f"Stopped in epoch {training.epoch + 1} after step {training.global_step}; "
-                f"the state is {self.last}. "
-                "To go on, give the same command with --resume."
+                f"the checkpoint is {self.last}. "
+                "To resume, repeat the command with --resume."
             )
         raise Interrupted(128 + number)

@@ -1,4 +1,4 @@
-"""`fit`: a training run to its end; and what is shown of a training while it runs."""
+"""`fit`: run a training to its end, and show its progress on the way."""
 
 import math
 import sys
@@ -11,8 +11,8 @@ from mechanet.network import Network
 from mechanet.training.history import Epoch, History
 from mechanet.training.training import Training
 
-ROWS = 25  # of a table, about: of a long training only some epochs are shown
-REFRESH = 0.1  # seconds between two looks of the bar at the training
+ROWS = 25  # about so many rows in the table: of a long training only some epochs are shown
+REFRESH = 0.1  # seconds between two updates of the bar
 
 OnStep = Callable[[Training], None] | None
 
@@ -27,17 +27,17 @@ def fit(network: Network, x, y=None, epochs: int = 10, *, progress: bool | None 
     x, y : array-like
         Rows and targets, as for `Training`.
     epochs : int
-        How many to train for; early stopping may end it before.
+        How many to train for; early stopping may end the training sooner.
     progress : bool, optional
-        False shows nothing. Else a table of epochs is printed, of a long training some of them, with a bar
-        below it where the output is a terminal.
+        False shows nothing. Otherwise a table of epochs is printed (of a long training only some), with a bar
+        below it on a terminal.
     **options
-        What else `Training` takes: optimizer, batch_size, validation, schedule, early_stopping, ...
+        Further options of `Training`: optimizer, batch_size, validation, schedule, early_stopping, ...
 
     Returns
     -------
     History
-        One `Epoch` an epoch.
+        One `Epoch` for each epoch.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def shown(
 ) -> Iterator[Epoch]:
     """The epochs of `Training.epochs`, each shown on `file` (standard output) when it is done.
 
-    On a terminal there is a bar as well; in a log there are plain lines alone.
+    On a terminal there is a bar as well; in a log there are only plain lines.
     """
     file = file or sys.stdout
     planned = training.total_epochs if count is None else training.epoch + count
@@ -80,7 +80,7 @@ def shown(
 
 
 class _Table:
-    """Rows of the same columns: the epochs in round steps, so that about `ROWS` are shown."""
+    """A table of epochs in round steps, so that about `ROWS` of them are shown."""
 
     def __init__(self, planned: int):
         self.step = next(step for step in _round_numbers() if planned <= ROWS * step)
@@ -89,7 +89,7 @@ class _Table:
         self.headed = False
 
     def row(self, epoch: Epoch) -> str | None:
-        """The row of an epoch that is shown (before the first of them the names of the columns), else None."""
+        """The row of an epoch, with the column names above the first; None if the epoch is not shown."""
         first = not self.headed
         if not (first or epoch.number % self.step == 0 or epoch.number == self.planned):
             return None
@@ -149,13 +149,13 @@ class _Log:
 
 
 class _Bar:
-    """Lines above a bar that says how far the training is, and how long it will still take."""
+    """Lines above a bar that shows how far the training has come and how long it will still take."""
 
     def __init__(self, file: TextIO, training: Training, planned: int):
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.steps = len(training.batches) or math.inf  # a step, or an epoch where their number is not known
+        self.steps = len(training.batches) or math.inf  # infinite where the number of steps is not known
         self.planned, self.last = planned, -math.inf
         console = Console(file=file, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
@@ -176,7 +176,7 @@ class _Bar:
         self.progress.console.print(text, markup=False, soft_wrap=True)
 
     def watch(self, on_step: OnStep) -> OnStep:
-        def look(training: Training) -> None:
+        def refresh(training: Training) -> None:
             now = time.perf_counter()
             if now - self.last > REFRESH:
                 self.last = now
@@ -185,4 +185,4 @@ class _Bar:
             if on_step is not None:
                 on_step(training)
 
-        return look
+        return refresh

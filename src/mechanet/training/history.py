@@ -1,4 +1,4 @@
-"""What a training says of itself: epochs, and the history that they make."""
+"""The record of a training: its epochs, and the history that they form."""
 
 import math
 from array import array
@@ -18,8 +18,8 @@ class Epoch:
     number : int
         Counted from 1.
     loss, accuracy : float
-        Means over the training rows, each measured before the step its batch gave rise to; accuracy, in [0, 1],
-        is None for a regression.
+        Means over the training rows, each measured before the step on its batch; accuracy, in [0, 1], is None for
+        a regression.
     validation_loss, validation_accuracy : float or None
         The same after the epoch, over the validation rows.
     learning_rate : float
@@ -53,8 +53,8 @@ QUANTITIES = tuple(field.name for field in fields(Epoch))
 class History(Sequence[Epoch]):
     """The epochs of a training, in order; a column of them by name.
 
-    It keeps plain numbers, 56 bytes an epoch, so that a run of a million epochs fits into memory; what was not
-    measured is NaN in there, and None outside.
+    Epochs are stored as plain numbers, 56 bytes each, so that a million of them fit into memory; what was not
+    measured is stored as NaN and read as None.
     """
 
     def __init__(self, epochs: Iterable[Epoch] = ()):
@@ -63,7 +63,7 @@ class History(Sequence[Epoch]):
             self.append(epoch)
 
     def append(self, epoch: Epoch) -> None:
-        """Add the epoch that followed the last."""
+        """Add the next epoch."""
         self.numbers.extend(math.nan if value is None else value for value in astuple(epoch))
 
     @overload
@@ -90,15 +90,10 @@ class History(Sequence[Epoch]):
     def _repr_html_(self) -> str:
         return notebook.history_card(self)
 
-    def column(self, name: str) -> list:
+    def column(self, name: str) -> list[Any]:
         """One quantity over all epochs, for example ``history.column("loss")``."""
         return [getattr(epoch, name) for epoch in self]
 
-    def to_list(self) -> list[dict]:
+    def to_list(self) -> list[dict[str, Any]]:
         """The epochs as plain data."""
         return [asdict(epoch) for epoch in self]
-
-    @classmethod
-    def from_list(cls, rows: Iterable[dict]) -> "History":
-        """The history that `to_list` described."""
-        return cls(Epoch(**{name: row[name] for name in QUANTITIES}) for row in rows)

@@ -121,9 +121,11 @@ def _tally_from(arrays: dict[str, Any], net: Network, steps: int) -> Tally:
 def _history_from(arrays: dict[str, Any]) -> History:
     numbers = arrays.get("history")
     if numbers is None or numbers.ndim != 2 or numbers.shape[1] != len(QUANTITIES) or numbers.dtype != "float64":
-        raise ValueError(f"expected 'history' of shape (epochs, {len(QUANTITIES)}), dtype float64.")
+        received = "none" if numbers is None else f"shape {numbers.shape}, dtype {numbers.dtype}"
+        expected = f"expected 'history' of shape (epochs, {len(QUANTITIES)}), dtype float64"
+        raise ValueError(f"{expected}. Received: {received}.")
     if (numbers[:, 0] != 1 + mechanet.backend.arange(numbers.shape[0])).any():
-        raise ValueError("expected 'history' to count its epochs 1, 2, 3, ... in its first column.")
+        raise ValueError("expected 'history' to count epochs from 1 in its first column. Received: other numbers.")
     history = History()
     history.numbers.frombytes(numbers.tobytes())
     return history

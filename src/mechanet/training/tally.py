@@ -1,13 +1,11 @@
 """What the steps of an epoch measured, kept on the device until the epoch's end."""
 
 from collections.abc import Callable
-from typing import Any
 
 import mechanet.backend
 from mechanet.network import Network
 from mechanet.network.chain import Chain
-
-Array = Any
+from mechanet.types import Array
 
 
 class Tally:

@@ -20,8 +20,7 @@ from mechanet.training.early_stopping import EarlyStopping, Watch, rule_from
 from mechanet.training.history import Epoch, History
 from mechanet.training.progress import Progress
 from mechanet.training.tally import Tally, combined
-
-Array = Any
+from mechanet.types import Array
 
 
 def _of_progress(name: str) -> Any:

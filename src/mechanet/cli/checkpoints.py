@@ -1,4 +1,4 @@
-"""``mechanet train --checkpoint``: states written as it goes, and a training taken up again."""
+"""``mechanet train --checkpoint``: checkpoints written during a training, and a training resumed from them."""
 
 import sys
 from collections.abc import Iterator
@@ -13,15 +13,15 @@ SAME = ("network", "optimizer", "schedule", "gradient_clip", "early_stopping", "
 
 
 def check(checkpoint: Path | None, every: str, keep: int, resume: bool) -> None:
-    """Before the data is loaded, what the options of states have in them."""
+    """Check the options of checkpoints, before the data is loaded."""
     checkpoints.check_every(every)
     mn.checks.integer("keep", keep)
     if resume and checkpoint is None:
-        raise ValueError("--resume expects --checkpoint DIR, the folder with the states to go on from.")
+        raise ValueError("--resume expects --checkpoint DIR, the folder to go on from. Received: no such option.")
 
 
 def resumed(checkpoint: Path, network: mn.Network, x, y, *, validation, **options: Any) -> mn.Training:
-    """The training of the newest state in `checkpoint`, if it is the one that is asked for."""
+    """Resume from the newest checkpoint in the folder, if its training is the one asked for."""
     training = checkpoints.resume(checkpoint, x, y, validation=validation, device=network.backend, notify=say)
     few = None if validation is None else tuple(rows[:1] for rows in validation)
     asked = mn.Training(network, x[:1], y[:1], validation=few, **options)
@@ -32,7 +32,7 @@ def resumed(checkpoint: Path, network: mn.Network, x, y, *, validation, **option
         if saved != wanted:
             raise ValueError(
                 f"--resume expects the options that the training began with. Received: {name} is {wanted}, "
-                f"and was {saved}. Give the same options, or begin anew in another folder."
+                f"and was {saved}. Give the same options, or start a new training in another folder."
             )
     return training
 
@@ -44,7 +44,7 @@ def _part(training: mn.Training, name: str) -> Any:
 
 def epochs(training: mn.Training, count: int, report, checkpoint: Path | None, every: str,
            keep: int) -> Iterator[mn.Epoch]:  # fmt: skip
-    """The epochs up to number `count`, shown on `report`, with states in `checkpoint` if that is a folder."""
+    """The epochs up to number `count`, shown on `report`; checkpoints go to the folder `checkpoint`, if given."""
     if training.global_step and count < training.total_epochs:
         raise ValueError(
             f"--resume expects at least the {training.total_epochs} epochs that were planned. "
@@ -54,8 +54,8 @@ def epochs(training: mn.Training, count: int, report, checkpoint: Path | None, e
     more = None if count == training.total_epochs else count - training.epoch
     if checkpoint is None:
         return shown(training, more, report)
-    states = checkpoints.Checkpoints(training, checkpoint, every, keep, notify=say)
-    return states.epochs(more, lambda number, on_step: shown(training, number, report, on_step))
+    run = checkpoints.Checkpoints(training, checkpoint, every, keep, notify=say)
+    return run.epochs(more, lambda number, on_step: shown(training, number, report, on_step))
 
 
 def say(text: str) -> None:

@@ -29,7 +29,7 @@ def parameters(path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_and_the_same_command_goes_on(tmp_path, number, code, monkeypatch):
+def test_a_signal_stops_and_the_same_command_resumes(tmp_path, number, code, monkeypatch):
     monkeypatch.chdir(tmp_path)
     train = [*TRAIN, "600", "--checkpoint", "run", "--out", "net.safetensors"]
     process = command(*train)
@@ -40,9 +40,9 @@ def test_a_signal_stops_and_the_same_command_goes_on(tmp_path, number, code, mon
     _, said = process.communicate(timeout=60)
     assert process.returncode == code, said
     assert "mechanet: Stopped in epoch" in said
-    assert "To go on, give the same command with --resume." in said
+    assert "To resume, repeat the command with --resume." in said
     assert not (tmp_path / "net.safetensors").exists()
-    assert len(storage.States("run").paths()) == 1
+    assert len(storage.CheckpointFiles("run").paths()) == 1
 
     assert main([*train, "--resume"]) == 0
     assert main([*TRAIN, "600", "--out", "whole.safetensors"]) == 0
@@ -51,13 +51,13 @@ def test_a_signal_stops_and_the_same_command_goes_on(tmp_path, number, code, mon
 
 def test_more_epochs_than_were_planned(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    states = ["--checkpoint", "run", "--schedule", "constant", "--out", "net.safetensors"]
-    assert main([*TRAIN, "3", *states]) == 0
-    assert main([*TRAIN, "5", *states, "--resume"]) == 0
-    assert "Going on from" in capsys.readouterr().err
+    options = ["--checkpoint", "run", "--schedule", "constant", "--out", "net.safetensors"]
+    assert main([*TRAIN, "3", *options]) == 0
+    assert main([*TRAIN, "5", *options, "--resume"]) == 0
+    assert "Resuming from" in capsys.readouterr().err
     assert main([*TRAIN, "5", "--schedule", "constant", "--out", "whole.safetensors"]) == 0
     assert parameters("net.safetensors") == parameters("whole.safetensors")
-    assert main([*TRAIN, "4", *states, "--resume"]) == 2
+    assert main([*TRAIN, "4", *options, "--resume"]) == 2
     assert "expects at least the 5 epochs that were planned. Received: epochs=4" in capsys.readouterr().err
 
 
@@ -67,8 +67,8 @@ def test_more_epochs_than_were_planned(tmp_path, monkeypatch, capsys):
         (["--resume"], "--resume expects --checkpoint DIR"),
         (["--checkpoint", "run", "--checkpoint-every", "5"], "every expects a time or a count such as"),
         (["--checkpoint", "run", "--keep", "0"], "keep expects an integer of at least 1. Received: keep=0"),
-        (["--checkpoint", "none", "--resume"], "There is no state in"),
-        (["--checkpoint", "run"], "holds states of an earlier training. Resume that one (--resume)"),
+        (["--checkpoint", "none", "--resume"], "There is no checkpoint in"),
+        (["--checkpoint", "run"], "with those of an earlier training. Resume that one (--resume)"),
         (["--checkpoint", "run", "--resume", "--learning-rate", "0.5"], "Received: optimizer is"),
         (["--checkpoint", "run", "--resume", "--seed", "1"], "Received: network is"),
         (["--checkpoint", "run", "--resume", "--batch-size", "7"], "Received: batch_size is 7, and was"),
@@ -82,15 +82,15 @@ def test_what_cannot_go_on_is_said(tmp_path, monkeypatch, capsys, arguments, tex
     assert text in capsys.readouterr().err
 
 
-def test_states_stay_as_many_as_asked_and_a_damaged_one_is_told(tmp_path, monkeypatch, capsys):
+def test_as_many_checkpoints_stay_as_asked_and_a_damaged_one_is_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    states = ["--checkpoint", "run", "--checkpoint-every", "1epoch", "--keep", "2"]
-    assert main([*TRAIN, "4", *states]) == 0
-    older, newest = storage.States("run").paths()
+    options = ["--checkpoint", "run", "--checkpoint-every", "1epoch", "--keep", "2"]
+    assert main([*TRAIN, "4", *options]) == 0
+    older, newest = storage.CheckpointFiles("run").paths()
     newest.write_bytes(newest.read_bytes()[:-9])
     before = parameters("spiral.safetensors")
-    assert main([*TRAIN, "4", *states, "--resume"]) == 0
+    assert main([*TRAIN, "4", *options, "--resume"]) == 0
     said = capsys.readouterr().err
-    assert f"mechanet: A newer state was left out: {newest}" in said
-    assert f"mechanet: Going on from {older}" in said
+    assert f"mechanet: A newer checkpoint was skipped: {newest}" in said
+    assert f"mechanet: Resuming from {older}" in said
     assert parameters("spiral.safetensors") == before

@@ -25,7 +25,7 @@ class Loss:
         return copy.copy(self)
 
     def check_targets(self, y, outputs: int):
-        """Check targets on the host; return them as (targets, row weights or None), still on the host."""
+        """Check host targets; return them as (targets, row weights or None), still on the host."""
         raise NotImplementedError
 
     def __call__(self, xp, Z, T, c):

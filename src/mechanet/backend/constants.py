@@ -18,7 +18,7 @@ class Constant:
         if vector is None or len(vector) < length:
             vector = self.make(length, dtype)
             vector.flags.writeable = False
-            self.vectors[dtype] = vector  # where two threads do so at once, each has one that is long enough
+            self.vectors[dtype] = vector  # if two threads do this at once, each has one that is long enough
         return vector[:length]
 
 

@@ -39,7 +39,7 @@ def unusable(error: Exception, cupy: Callable[[], ModuleType]) -> DeviceError:
             return DeviceError(_library_text(library))
         return DeviceError(
             f'device="cuda" needs CuPy, which is installed ({", ".join(packages) or "not by pip"}) but does not '
-            f"import: {error}. Install it anew: pip uninstall {' '.join(packages) or 'cupy'}, then {INSTALL}."
+            f"import: {error}. Reinstall it: pip uninstall {' '.join(packages) or 'cupy'}, then {INSTALL}."
         )
     status = getattr(error, "status", None)
     if status == INSUFFICIENT_DRIVER:

@@ -44,8 +44,8 @@ def read_csv(path, *, label=None, unlabelled=False):
     Returns
     -------
     Table
-        With x uint8 where a row is 784 pixels, else float64. The labels are int64 where all are whole
-        numbers, float64 where all are numbers, else text.
+        With x uint8 if a row is 784 pixels, else float64. The labels are int64 if all are whole numbers,
+        float64 if all are numbers, else text.
 
     Raises
     ------

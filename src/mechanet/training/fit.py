@@ -155,7 +155,7 @@ class _Bar:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-        self.steps = len(training.batches) or math.inf  # infinite where the number of steps is not known
+        self.steps = len(training.batches) or math.inf  # infinite if their number is not known
         self.planned, self.last = planned, -math.inf
         console = Console(file=file, highlight=False)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))

@@ -88,17 +88,6 @@ class MeanLoss(mn.SquaredError):
 
 
 OWN = [Shift, Quartic, SignDescent, Half, Ones]
-FAMILIES = {"layer": mn.Layer, "loss": mn.Loss, "optimizer": mn.Optimizer, "schedule": Schedule, "initializer": Initializer}
-
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    """What a test registers is forgotten after it."""
-    before = {base: dict(base.family.classes) for base in FAMILIES.values()}
-    yield
-    for base, classes in before.items():
-        base.family.classes.clear()
-        base.family.classes.update(classes)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Follows the guide of docs/architecture.md, "How to add something", for what stands in a user's own file.
 
-Each is made as the guide says, trained, checked, explained, saved (refused until it is registered), loaded, resumed.
+Each, under a name that no class of ours will have, is made as the guide says, trained, checked, explained, saved (which
+is refused until it is registered), loaded and resumed.
 """
 
 import math
@@ -28,7 +29,7 @@ def mish_backward(xp, dA, Z, A):
 
 
 @dataclass
-class Mish(mn.layers.ActivationLayer):
+class OwnMish(mn.layers.ActivationLayer):
     """Misra (2019), equation 1."""
 
     formula: ClassVar[str] = "A = Z tanh(log(1 + exp(Z)))"
@@ -36,10 +37,10 @@ class Mish(mn.layers.ActivationLayer):
 
 
 @dataclass(frozen=True)
-class LogCosh(mn.Loss):
+class OwnLogCosh(mn.Loss):
     """log cosh of the error, which is ½ D² near 0 and |D| - log 2 far from it."""
 
-    name: ClassVar[str] = "log_cosh"
+    name: ClassVar[str] = "own_log_cosh"
     formula = ("P = Z", "L = Σ_i c_i Σ_k log cosh(Z - T)", "dZ = c tanh(Z - T)")
 
     def check_targets(self, y, outputs):
@@ -52,7 +53,7 @@ class LogCosh(mn.Loss):
 
 
 @dataclass(frozen=True)
-class AdaGrad(mn.Optimizer):
+class OwnAdaGrad(mn.Optimizer):
     """Duchi, Hazan and Singer (2011), figure 1 with diagonal matrices."""
 
     learning_rate: float = 0.01
@@ -72,7 +73,7 @@ class AdaGrad(mn.Optimizer):
 
 
 @dataclass(frozen=True)
-class Linear(Schedule):
+class OwnLinear(Schedule):
     """Falls in a straight line to `final`."""
 
     final: float = 0.0
@@ -82,7 +83,7 @@ class Linear(Schedule):
 
 
 @dataclass(frozen=True)
-class Checkered(Initializer):
+class OwnCheckered(Initializer):
     """size and -size in turn."""
 
     size: float = 0.1
@@ -93,12 +94,12 @@ class Checkered(Initializer):
 
 # What is one's own, what its explanation says, and the class that a file wants to know.
 GUIDE = {
-    "an activation": ({"activation": Mish()}, "A = Z tanh(log(1 + exp(Z)))", Mish),
-    "an activation's slope": ({"activation": Mish()}, "dZ = dA (t + Z σ(Z) (1 - t²))", Mish),
-    "a loss": ({"loss": LogCosh()}, "Σ_i c_i Σ_k log cosh(Z - T)", LogCosh),
-    "an optimizer": ({"optimizer": AdaGrad()}, "v ← v + dθ²; θ ← θ - α dθ / (√v + ε)", AdaGrad),
-    "a schedule": ({"schedule": Linear(0.1)}, "α = 0.1, t = 1", Linear),
-    "an initializer": ({"initializer": Checkered(0.2)}, "W, as it is", Checkered),
+    "an activation": ({"activation": OwnMish()}, "A = Z tanh(log(1 + exp(Z)))", OwnMish),
+    "an activation's slope": ({"activation": OwnMish()}, "dZ = dA (t + Z σ(Z) (1 - t²))", OwnMish),
+    "a loss": ({"loss": OwnLogCosh()}, "Σ_i c_i Σ_k log cosh(Z - T)", OwnLogCosh),
+    "an optimizer": ({"optimizer": OwnAdaGrad()}, "v ← v + dθ²; θ ← θ - α dθ / (√v + ε)", OwnAdaGrad),
+    "a schedule": ({"schedule": OwnLinear(0.1)}, "α = 0.1, t = 1", OwnLinear),
+    "an initializer": ({"initializer": OwnCheckered(0.2)}, "W, as it is", OwnCheckered),
 }
 
 

@@ -156,3 +156,16 @@ def place(request) -> Place:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(7)
+
+
+@pytest.fixture(autouse=True)
+def _registered_classes_are_forgotten():
+    """What a test, or a page that it runs, makes known by `mechanet.register`."""
+    from mechanet import Layer, Loss, Optimizer, initializers, schedules
+
+    families = [kind.family for kind in (Layer, Loss, Optimizer, initializers.Initializer, schedules.Schedule)]
+    before = [dict(family.classes) for family in families]
+    yield
+    for family, classes in zip(families, before, strict=True):
+        family.classes.clear()
+        family.classes.update(classes)

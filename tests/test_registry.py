@@ -22,7 +22,7 @@ from mechanet.training.checkpoints import Checkpoints
 
 
 @dataclass
-class Shift(mn.Layer):
+class OwnShift(mn.Layer):
     """A = X + by."""
 
     by: float = 1.0
@@ -35,10 +35,10 @@ class Shift(mn.Layer):
 
 
 @dataclass(frozen=True)
-class Quartic(mn.Loss):
+class OwnQuartic(mn.Loss):
     """L = Σ_i c_i Σ_k ¼ (Z - T)⁴."""
 
-    name: ClassVar[str] = "quartic"
+    name: ClassVar[str] = "own_quartic"
     scale: float = 1.0
 
     def check_targets(self, y, outputs):
@@ -50,7 +50,7 @@ class Quartic(mn.Loss):
 
 
 @dataclass(frozen=True)
-class SignDescent(mn.Optimizer):
+class OwnSignDescent(mn.Optimizer):
     """θ ← θ - α sign(dθ)."""
 
     learning_rate: float = 0.1
@@ -60,7 +60,7 @@ class SignDescent(mn.Optimizer):
 
 
 @dataclass(frozen=True)
-class Half(Schedule):
+class OwnHalf(Schedule):
     """then(progress) / 2."""
 
     then: Schedule | None = None
@@ -70,8 +70,8 @@ class Half(Schedule):
 
 
 @dataclass(frozen=True)
-class Ones(Initializer):
-    """Ones, times a size."""
+class OwnOnes(Initializer):
+    """OwnOnes, times a size."""
 
     size: float = 1.0
 
@@ -87,18 +87,7 @@ class MeanLoss(mn.SquaredError):
         return value / Z.shape[1], dZ / Z.shape[1]
 
 
-OWN = [Shift, Quartic, SignDescent, Half, Ones]
-FAMILIES = {"layer": mn.Layer, "loss": mn.Loss, "optimizer": mn.Optimizer, "schedule": Schedule, "initializer": Initializer}
-
-
-@pytest.fixture(autouse=True)
-def _as_before():
-    """What a test registers is forgotten after it."""
-    before = {base: dict(base.family.classes) for base in FAMILIES.values()}
-    yield
-    for base, classes in before.items():
-        base.family.classes.clear()
-        base.family.classes.update(classes)
+OWN = [OwnShift, OwnQuartic, OwnSignDescent, OwnHalf, OwnOnes]
 
 
 @pytest.fixture
@@ -108,7 +97,7 @@ def registered():
 
 
 def network(loss="squared_error"):
-    return mn.Network([Shift(0.25), mn.Dense(2, Ones(0.5))], (3,), loss, "float64")
+    return mn.Network([OwnShift(0.25), mn.Dense(2, OwnOnes(0.5))], (3,), loss, "float64")
 
 
 X, Y = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]]), np.array([[1.0, 0.0], [0.0, 2.0]])
@@ -120,12 +109,12 @@ X, Y = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.5]]), np.array([[1.0, 0.0], [0.
 @pytest.mark.parametrize(
     ("make", "received"),
     [
-        (lambda: mn.Network([Shift(), mn.Dense(2)], (3,)).save, "layer test_registry.Shift"),
-        (lambda: mn.Network([mn.Dense(2, Ones())], (3,)).save, "initializer test_registry.Ones"),
-        (lambda: mn.Network([mn.Dense(2)], (3,), Quartic()).save, "loss test_registry.Quartic"),
+        (lambda: mn.Network([OwnShift(), mn.Dense(2)], (3,)).save, "layer test_registry.OwnShift"),
+        (lambda: mn.Network([mn.Dense(2, OwnOnes())], (3,)).save, "initializer test_registry.OwnOnes"),
+        (lambda: mn.Network([mn.Dense(2)], (3,), OwnQuartic()).save, "loss test_registry.OwnQuartic"),
         (lambda: mn.Network([mn.Dense(2)], (3,), MeanLoss()).save, "loss test_registry.MeanLoss"),
-        (lambda: training(optimizer=SignDescent()).save, "optimizer test_registry.SignDescent"),
-        (lambda: training(optimizer="sgd", schedule=WarmUp(0.1, Half())).save, "schedule test_registry.Half"),
+        (lambda: training(optimizer=OwnSignDescent()).save, "optimizer test_registry.OwnSignDescent"),
+        (lambda: training(optimizer="sgd", schedule=WarmUp(0.1, OwnHalf())).save, "schedule test_registry.OwnHalf"),
     ],
 )
 def test_what_could_not_be_read_back_is_refused_at_save(make, received, tmp_path):
@@ -140,29 +129,29 @@ def test_what_could_not_be_read_back_is_refused_at_save(make, received, tmp_path
 
 
 def test_checkpoints_refuse_it_before_the_training_begins(tmp_path):
-    with pytest.raises(ValueError, match="SignDescent, which is not registered"):
+    with pytest.raises(ValueError, match="OwnSignDescent, which is not registered"):
         Checkpoints(training(), tmp_path)
 
 
 def training(net=None, **options):
-    options = {"optimizer": SignDescent(), "schedule": Half(), "batch_size": 1, "seed": 3} | options
+    options = {"optimizer": OwnSignDescent(), "schedule": OwnHalf(), "batch_size": 1, "seed": 3} | options
     return mn.Training(net or mn.Network([mn.Dense(2)], (3,), "squared_error", "float64"), X, Y, **options)
 
 
 def test_everything_but_saving_works():
     """One step of θ ← θ - ½ 0.1 sign(dθ) moves each parameter by 0.05."""
-    net = network(Quartic(2.0))
+    net = network(OwnQuartic(2.0))
     before = net.parameters.copy()
     list(training(net, batch_size=None).epochs(1))
     np.testing.assert_allclose(np.abs(net.parameters - before), 0.05, rtol=1e-12)
     for same in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net), net.to("cpu")):
-        assert same.loss == Quartic(2.0)
-        assert same.chain.specification == (Shift(0.25), mn.Dense(2, Ones(0.5)))
+        assert same.loss == OwnQuartic(2.0)
+        assert same.chain.specification == (OwnShift(0.25), mn.Dense(2, OwnOnes(0.5)))
         np.testing.assert_array_equal(same.predict(X), net.predict(X))
     assert mn.check_gradients(net, X, Y)
-    told = mn.explain(net, X, Y, SignDescent())
+    told = mn.explain(net, X, Y, OwnSignDescent())
     assert told.passed
-    assert "Shift(0.25)" in str(told)
+    assert "OwnShift(0.25)" in str(told)
 
 
 # --- with it -------------------------------------------------------------------------------------------------------
@@ -170,8 +159,8 @@ def test_everything_but_saving_works():
 
 @pytest.mark.usefixtures("registered")
 def test_what_is_registered_is_read_back(tmp_path):
-    net = network(Quartic(3.0))
-    run = training(net, optimizer=SignDescent(0.2), schedule=WarmUp(0.5, Half(mn.schedules.Cosine(0.1))))
+    net = network(OwnQuartic(3.0))
+    run = training(net, optimizer=OwnSignDescent(0.2), schedule=WarmUp(0.5, OwnHalf(mn.schedules.Cosine(0.1))))
     run.planned = 4
     list(run.epochs(2))
     run.planned = 4
@@ -190,7 +179,7 @@ def test_what_is_registered_is_read_back(tmp_path):
 
 SCRIPT = """
 import sys, test_registry, mechanet as mn
-if sys.argv[2:]: mn.register(test_registry.Shift), mn.register(test_registry.Ones)
+if sys.argv[2:]: mn.register(test_registry.OwnShift), mn.register(test_registry.OwnOnes)
 net = mn.Network.load(sys.argv[1])
 print(net.layers[0].by, net.layers[1].W[0, 0])
 """
@@ -206,15 +195,15 @@ def test_another_process_registers_first_or_is_told_to(tmp_path):
 
     assert run("register").stdout == "0.25 0.5\n"
     assert run().stderr.rstrip().endswith(
-        "Received: layer='Shift'. A class of your own is defined, with @mechanet.register above it, before it is loaded."
+        "Received: layer='OwnShift'. A class of your own is defined, with @mechanet.register above it, before it is loaded."
     )
 
 
 @pytest.mark.parametrize(
     ("read", "plain"),
     [
-        (layer_from_config, {"layer": "Shift"}), (loss_from_config, {"name": "quartic"}),
-        (optimizer_from, {"name": "SignDescent"}), (schedule_from, {"name": "Half"}), (initializer_from, {"name": "Ones"}),
+        (layer_from_config, {"layer": "OwnShift"}), (loss_from_config, {"name": "own_quartic"}),
+        (optimizer_from, {"name": "OwnSignDescent"}), (schedule_from, {"name": "OwnHalf"}), (initializer_from, {"name": "OwnOnes"}),
     ],
 )  # fmt: skip
 def test_a_name_that_nobody_registered_says_what_to_do(read, plain):
@@ -230,7 +219,7 @@ def test_a_class_that_is_defined_again_takes_the_place_of_the_one_before():
     def cell(by):
         @mn.register
         @dataclass
-        class Again(Shift):
+        class Again(OwnShift):
             by: float = 0.0
 
             def forward(self, X, rng=None):
@@ -244,8 +233,8 @@ def test_a_class_that_is_defined_again_takes_the_place_of_the_one_before():
         first().config()
 
 
-def other(name, base=Shift):
-    return dataclass(frozen=base is not Shift)(type(name, (base,), {"__module__": "elsewhere"}))
+def other(name, base=OwnShift):
+    return dataclass(frozen=base is not OwnShift)(type(name, (base,), {"__module__": "elsewhere"}))
 
 
 TAKEN = "register expects a {} with a name that no other has. Received: {} with the name {}. Give it another."
@@ -262,8 +251,8 @@ KINDS = "register expects a class derived from Layer, Loss, Optimizer, Schedule 
             "loss", "test_registry.MeanLoss", "'squared_error', which is that of mechanet.losses.regression.SquaredError")),
         (other("Nameless", mn.Loss), ValueError, TAKEN.format("loss", "elsewhere.Nameless", "''")),
         (type("Bare", (mn.Layer,), {}), TypeError, PLAIN.format("Bare()")),
-        (type("Made", (Shift,), {"__init__": lambda self, q: None}), TypeError, PLAIN.format("Made(q)")),
-        (Shift(), TypeError, KINDS.format("Shift(by=1.0)")),
+        (type("Made", (OwnShift,), {"__init__": lambda self, q: None}), TypeError, PLAIN.format("Made(q)")),
+        (OwnShift(), TypeError, KINDS.format("OwnShift(by=1.0)")),
         (int, TypeError, KINDS.format("<class 'int'>")),
         (len, TypeError, KINDS.format("<built-in function len>")),
     ],
@@ -335,8 +324,8 @@ def test_a_layer_of_layers_is_read_back(registered_options):
     layer = Options(mn.Dense(3, mn.initializers.Uniform(-1, 1)), [mn.ReLU(), Options(mn.ELU(0.5))])
     read = layer_from_config(json.loads(json.dumps(layer.config())))
     assert read == Options(mn.Dense(3, mn.initializers.Uniform(-1, 1)), [mn.ReLU(), Options(mn.ELU(0.5), [])])
-    with pytest.raises(ValueError, match="Shift, which is not registered"):
-        Options(inner=[Shift()]).config()
+    with pytest.raises(ValueError, match="OwnShift, which is not registered"):
+        Options(inner=[OwnShift()]).config()
 
 
 def test_a_class_may_turn_its_options_into_plain_data():

@@ -331,13 +331,8 @@ def clip(xp: Namespace, gradient: Array, limit: float) -> None:
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "rmsprop": RMSProp,
-    "adam": Adam,
-    "adam_hat": AdamHat,
-    "adamw": AdamW,
-}
+    "sgd": SGD, "momentum": Momentum, "rmsprop": RMSProp, "adam": Adam, "adam_hat": AdamHat, "adamw": AdamW,
+}  # fmt: skip
 for _optimizer in OPTIMIZERS.values():
     register(_optimizer)
 

@@ -27,7 +27,7 @@ class OwnShift(mn.Layer):
 
     by: float = 1.0
 
-    def forward(self, X, rng=None):
+    def forward(self, X, training=None):
         return X + self.by, None
 
     def backward(self, dA, cache, input_gradient=True):
@@ -222,7 +222,7 @@ def test_a_class_that_is_defined_again_takes_the_place_of_the_one_before():
         class Again(OwnShift):
             by: float = 0.0
 
-            def forward(self, X, rng=None):
+            def forward(self, X, training=None):
                 return X + by, None
 
         return Again

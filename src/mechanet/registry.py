@@ -134,7 +134,7 @@ def register(cls: Class) -> Class:
     ... @dataclass
     ... class Offset(mn.Layer):
     ...     by: float = 1.0
-    ...     def forward(self, X, rng=None):
+    ...     def forward(self, X, training=None):
     ...         return X + self.by, None
     ...     def backward(self, dA, cache, input_gradient=True):
     ...         return dA

@@ -43,6 +43,7 @@ def explained(network, x, y, optimizer, sample_weight, training, masks, image_sh
             exact = walk
             if twin.dtype != "float64":
                 exact = Walk(_in_float64(twin), x, y, sample_weight, masks)
+                exact.back()
             told.checks.extend(analysis.check_entries(walk, exact, _slope_names(twin, names), seed))
         told.update.extend(update.take(walk))
         object.__setattr__(told, "loss_after", walk.loss_from())

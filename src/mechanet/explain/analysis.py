@@ -82,18 +82,17 @@ def _as_shown(analytic: float, exact: Comparison) -> Comparison:
 
 
 def _on_a_kink(walk: Walk) -> bool:
-    """Whether a layer bends where it stands, as a ReLU does at the Z of a row of zeros while the biases are 0.
+    """Whether a layer bends at inputs of exactly 0, as a ReLU does at a row of zeros while the biases are 0.
 
-    There the loss may have slopes that backward knows nothing of, the same to both sides.
+    There the loss may have slopes that backward knows nothing of, and the same ones to both sides.
     """
-    rng = mechanet.backend.generator(0)
+    xp, backend, rng, h = walk.xp, walk.network.backend, mechanet.backend.generator(0), 1e-6
     for outputs in walk.outputs:
         for layer, q in zip(walk.network.layers, outputs[:-1], strict=True):
-            q = walk.xp.astype(q, walk.network.parameters.dtype)
-            h = 1e-6 * max(1.0, float(walk.xp.max(walk.xp.abs(q))))
-            d = h * walk.network.backend.asarray(rng.standard_normal(tuple(q.shape)))
+            q = xp.astype(q, walk.network.parameters.dtype)
+            d = h * backend.asarray(rng.standard_normal(tuple(q.shape))) * xp.astype(q == 0.0, q.dtype)
             ahead, here, behind = (layer.forward(moved)[0] for moved in (q + d, q, q - d))
-            if float(walk.xp.max(walk.xp.abs(ahead - here - (here - behind)))) > 1e-3 * h:
+            if float(xp.max(xp.abs(ahead - here - (here - behind)))) > 1e-3 * h:
                 return True
     return False
 

@@ -62,7 +62,7 @@ class OwnLion(mn.Optimizer):
 
     def step(self, xp, theta, gradient, state, alpha, t, decay=None):
         m = state["m"]
-        theta -= alpha * xp.sign(self.beta1 * m + (1.0 - self.beta1) * gradient)
+        theta -= alpha * (2.0 * xp.astype(self.beta1 * m + (1.0 - self.beta1) * gradient > 0.0, m.dtype) - 1.0)
         m *= self.beta2
         m += (1.0 - self.beta2) * gradient
 

@@ -6,13 +6,14 @@ import re
 import subprocess
 import sys
 import time
+from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 import mechanet as mn
-from mechanet.explain import analysis, terminal
+from mechanet.explain import terminal
 from mechanet.explain.tree import Summary
 from mechanet.layers import Gather, Views
 
@@ -447,9 +448,77 @@ def test_a_network_that_stands_on_its_kinks_is_not_called_wrong():
     assert mn.explain(net, [[0.0, 0.0]], [1], seed=1).passed
 
 
-def test_slope_of_a_cubic():
-    slope, _ = analysis._slope(lambda d: (2.0 + d) ** 3, 1.0, 1e-6)
-    assert slope == pytest.approx(12.0, rel=1e-9)
+@pytest.mark.parametrize("activation", [mn.ReLU(), mn.Tanh()])
+def test_zeros_hide_a_wrong_gradient_only_where_the_loss_bends(activation, monkeypatch):
+    """All Z are 0: a ReLU stands on its kink, where no slope is right; a Tanh does not."""
+    net = mn.Network([mn.Dense(4), activation, mn.Dense(1)], (2,), "squared_error", "float64", seed=1)
+    assert mn.explain(net, [[0.0, 0.0]], [1.0]).passed
+    backward = mn.Dense.backward
+    monkeypatch.setattr(mn.Dense, "backward", lambda *a, **k: 1.001 * backward(*a, **k))
+    verdicts = {c.verdict for c in mn.explain(net, [[0.0, 0.0]], [1.0]).checks if c.symbol == "dX"}
+    assert verdicts == {"at a kink"} if isinstance(activation, mn.ReLU) else {"WRONG"}
+
+
+def test_kinks_whose_slopes_agree_are_kinks():
+    """relu(x) - relu(-x) is x, of slope 1 to both sides; at 0 backward says 0."""
+    net = mn.Network([mn.Dense(2), mn.ReLU(), mn.Dense(1)], (1,), "squared_error", "float64")
+    net.parameters[...] = [1.0, -1.0, 0.0, 0.0, 1.0, -1.0, 0.0]
+    told = mn.explain(net, [[0.0]], [1.0])
+    (check,) = (c for c in told.checks if (c.layer, c.symbol) == (None, "dX"))
+    assert (check.analytic, check.verdict) == (0.0, "at a kink")
+    assert check.numerical == pytest.approx(-1.0)
+    assert told.passed
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", [mn.ReLU(), mn.Tanh(), mn.GELU()])
+def test_a_network_that_has_learned_is_not_called_wrong(activation, dtype, monkeypatch):
+    """Its losses are about 1e-5, its slopes small. P - T in float32 has few digits left, and a thousandth is lost."""
+    digits = mn.datasets.load("digits").train
+    x, y = digits.x[:10], digits.y[:10]
+    net = mn.Network([mn.Scale(1 / 255), mn.Dense(16), activation, mn.Dense(10)], (784,), dtype=dtype, seed=3)
+    list(mn.Training(net, x, y, optimizer=mn.Adam(1e-2), batch_size=None).epochs(100))
+    right = [mn.explain(net, x[i : i + 2], y[i : i + 2], seed=i) for i in range(0, 10, 2)]
+    backward = mn.Dense.backward
+
+    def crooked(self, dZ, cache, input_gradient=True):
+        dX = backward(self, dZ, cache, input_gradient)
+        self.dW *= 1.001
+        return dX
+
+    monkeypatch.setattr(mn.Dense, "backward", crooked)
+    wrong = [mn.explain(net, x[i : i + 2], y[i : i + 2], seed=i) for i in range(0, 10, 2)]
+    assert all(told.passed for told in right), "\n".join(map(str, right))
+    verdicts = Counter(check.verdict for told in right for check in told.checks)
+    assert (verdicts["ok in float64"] > 0) == (dtype == "float32")
+    assert verdicts["ok"] + verdicts["ok in float64"] > 0.9 * verdicts.total()
+    if dtype == "float32":
+        (shown, *_) = (told for told in right if any(check.verdict == "ok in float64" for check in told.checks))
+        assert " of them in float64 alone" in str(shown)
+        assert '<span class="ok">✓ ok in float64</span>' in shown._repr_html_()
+    faults = 0
+    for good, bad in zip(right, wrong, strict=True):
+        for before, after in zip(good.checks, bad.checks, strict=True):
+            fault = after.symbol == "dW" and after.analytic != 0.0 and before.passed
+            assert after.verdict == ("WRONG" if fault else before.verdict)
+            faults += fault
+    assert faults > 5
+
+
+def test_what_is_too_small_to_tell_is_said():
+    """P = 1 - exp(-40), and in float64 the loss does not move."""
+    net = mn.Network([mn.Dense(2)], (1,), dtype="float64")
+    net.parameters[...] = [40.0, 0.0, 0.0, 0.0]
+    told = mn.explain(net, [[1.0]], [0])
+    assert {check.verdict for check in told.checks} == {"too small to tell"}
+    assert not told.passed
+    assert str(told).endswith(
+        f"0 of {len(told.checks)} gradient entries checked are right, {len(told.checks)} too small to tell"
+    )
+    page = told._repr_html_()
+    assert page.count("<td>too small to tell</td>") == len(told.checks)
+    assert "WRONG" not in page
+    assert {check["verdict"] for check in told.to_dict()["checks"]} == {"too small to tell"}
 
 
 @pytest.mark.parametrize(

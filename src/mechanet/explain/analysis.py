@@ -1,18 +1,16 @@
 """What is asked of a walk once it is done: are its gradients right, and what mattered most."""
 
 import functools
-import math
 from collections.abc import Callable
 
 import numpy as np
 
 import mechanet.backend
-from mechanet.explain.tree import Contribution, EntryCheck, Share
+from mechanet.explain.tree import ROUNDED, Contribution, EntryCheck, Share
 from mechanet.explain.walk import Walk
-from mechanet.layers import ActivationLayer
+from mechanet.gradcheck import KINK, STEP, TOLD, WRONG, Comparison, compare, rounding_of
 
-STEPS = (1e-4, 1e-5, 1e-6)
-TOLERANCES = {"float64": 1e-6, "float32": 1e-3}
+TOLERANCE = 1e-6
 OUTPUTS = 10
 SHARES = 5
 
@@ -25,87 +23,76 @@ def check_entries(walk: Walk, exact: Walk, symbols: list[tuple[int | None, str]]
     walk : Walk
         The gradients in question, in the network's data type.
     exact : Walk
-        The same forward in float64, on which the slopes are measured.
+        The same in float64. It is held against the slopes; where `walk` differs from it, that is rounding.
     symbols : list of (layer, symbol)
         What dL/dq of every output q of the walk is called.
     seed : int
         Of the random entries.
     """
-    network, rng = exact.network, mechanet.backend.generator(seed)
-    tolerance = TOLERANCES[walk.network.dtype]
-    loss = abs(float(walk.value))
+    network, xp, rng = exact.network, exact.xp, mechanet.backend.generator(seed)
+    size = float(xp.sqrt(xp.sum(exact.gradient * exact.gradient)))
+    unit = sum(
+        network.loss(xp, xp.zeros_like(outputs[-1]), exact.T[block, ...], exact.c[block])[0]
+        for block, outputs in zip(exact.blocks, exact.outputs, strict=True)
+    )
+    rounding = rounding_of(xp, exact.value, unit, network.parameters, exact.gradient)
     checks = []
 
-    def check(layer, symbol, values: np.ndarray, loss_at: Callable[[tuple, float], float], near) -> None:
-        size = float(np.abs(values).max())
-        largest = int(np.abs(values).argmax())
-        for at in dict.fromkeys([largest, int(rng.integers(values.size))]):
-            index = tuple(int(i) for i in np.unravel_index(at, values.shape))
-            along = functools.partial(loss_at, index)
-            numerical, h = _slope(along, max(1.0, abs(near(index))), tolerance)
-            analytic = float(values[index])
-            # Two losses that differ by less than rounding tell nothing of a slope below this.
-            noise = 1e-15 * max(loss, 1e-3) / h
-            scale = max(abs(analytic), abs(numerical), 1e-3 * size, noise / tolerance, 1e-300)
-            error = abs(analytic - numerical) / scale
-            passed = error <= tolerance
-            kink = not passed and (_on_a_kink(exact) or _bends(along, 0.5 * abs(analytic - numerical)))
-            checks.append(EntryCheck(layer, symbol, index, analytic, numerical, error, passed, kink))
+    def check(layer, symbol, q, dq, exact_dq, loss_with: Callable[[tuple, float], float]) -> None:
+        """Entries of dq; `loss_with` tells the loss with a change to an entry of q."""
+        for at in dict.fromkeys([int(np.abs(dq).argmax()), int(rng.integers(dq.size))]):
+            index = tuple(int(i) for i in np.unravel_index(at, dq.shape))
+            step = STEP * max(1.0, float(np.abs(q).max()))
+            along = functools.partial(loss_with, index)
+            found = compare(float(exact_dq[index]), along, step, rounding, TOLERANCE, size)
+            if found.verdict == WRONG and _on_a_kink(exact):
+                found = found._replace(verdict=KINK)
+            checks.append(EntryCheck(layer, symbol, index, *_as_shown(float(dq[index]), found)))
 
-    gradients = network.chain.views(walk.host(walk.gradient))
-    for i, (layer, named) in enumerate(zip(network.layers, gradients, strict=True)):
-        for name, gradient in named.items():
+    gradients, exact_gradients = (network.chain.views(w.host(w.gradient)) for w in (walk, exact))
+    for i, layer in enumerate(network.layers):
+        for name, view in layer.parameters.items():
 
-            def loss_at(index, d, view=layer.parameters[name], i=i):
+            def loss_with(index, change, view=view, i=i):
                 before = float(view[index])
-                view[index] = before + d
+                view[index] = before + change
                 value = exact.loss_from(i)
                 view[index] = before
                 return value
 
-            def near(index, view=layer.parameters[name]):
-                return float(view[index])
-
-            check(i, gradient_symbol(name), gradient, loss_at, near)
+            check(
+                i, gradient_symbol(name), exact.host(view), gradients[i][name], exact_gradients[i][name], loss_with
+            )
 
     for number, (layer_index, symbol) in enumerate(symbols):
-        values = exact.joined([outputs[number] for outputs in exact.outputs])
-        slopes = walk.joined([slopes[number] for slopes in walk.slopes])
-        check(
-            layer_index,
-            symbol,
-            slopes,
-            functools.partial(exact.loss_with, number),
-            lambda index, values=values: float(values[index]),
-        )
+        q = exact.joined([outputs[number] for outputs in exact.outputs])
+        dq, exact_dq = (w.joined([slopes[number] for slopes in w.slopes]) for w in (walk, exact))
+        check(layer_index, symbol, q, dq, exact_dq, functools.partial(exact.loss_with, number))
     return checks
 
 
-def _slope(loss_at: Callable[[float], float], scale: float, tolerance: float) -> tuple[float, float]:
-    """The slope of the loss, by Richardson's extrapolation of central differences, and the step it was taken with.
-
-    Where the differences at h and h / 2 do not agree there is a kink, or much curvature: a shorter step is tried.
-    """
-    best = (math.inf, 0.0, 1.0)
-    for h in (step * scale for step in STEPS):
-        coarse, fine = ((loss_at(d) - loss_at(-d)) / (2.0 * d) for d in (h, h / 2.0))
-        gap = abs(coarse - fine)
-        best = min(best, (gap, (4.0 * fine - coarse) / 3.0, h))
-        if gap <= 0.1 * tolerance * max(abs(fine), 1e-12):
-            break
-    return best[1], best[2]
-
-
-def _bends(loss_at: Callable[[float], float], jump: float) -> bool:
-    """Whether the slopes of the loss to both sides differ by `jump` or more."""
-    h, here = STEPS[-1], loss_at(0.0)
-    return abs((loss_at(h) - here) - (here - loss_at(-h))) >= jump * h
+def _as_shown(analytic: float, exact: Comparison) -> Comparison:
+    """What was found of an entry in float64, for the entry as the network's data type has it."""
+    scale = max(abs(analytic), abs(exact.numerical)) or 1.0
+    shown = exact._replace(analytic=analytic, error=abs(analytic - exact.numerical) / scale)
+    seen = abs(analytic - exact.analytic) > TOLD * scale
+    return shown._replace(verdict=ROUNDED) if exact.passed and seen else shown
 
 
 def _on_a_kink(walk: Walk) -> bool:
-    """Whether an activation stands at exactly 0, as those of a row of zeros do while the biases are 0."""
-    activations = [i for i, layer in enumerate(walk.network.layers) if isinstance(layer, ActivationLayer)]
-    return any(bool(walk.xp.any(outputs[i] == 0.0)) for outputs in walk.outputs for i in activations)
+    """Whether a layer bends at inputs of exactly 0, as a ReLU does at a row of zeros while the biases are 0.
+
+    There the loss may have slopes that backward knows nothing of, and the same ones to both sides.
+    """
+    xp, backend, rng, h = walk.xp, walk.network.backend, mechanet.backend.generator(0), 1e-6
+    for outputs in walk.outputs:
+        for layer, q in zip(walk.network.layers, outputs[:-1], strict=True):
+            q = xp.astype(q, walk.network.parameters.dtype)
+            d = h * backend.asarray(rng.standard_normal(tuple(q.shape))) * xp.astype(q == 0.0, q.dtype)
+            ahead, here, behind = (layer.forward(moved)[0] for moved in (q + d, q, q - d))
+            if float(xp.max(xp.abs(ahead - here - (here - behind)))) > 1e-3 * h:
+                return True
+    return False
 
 
 def contributions(walk: Walk) -> list[Contribution]:

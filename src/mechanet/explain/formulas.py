@@ -102,10 +102,11 @@ def products(symbol: str, index, a: np.ndarray, b: np.ndarray, more: float | Non
     return f"{entry(symbol, index)} = {' + '.join(terms)} = {number(total)}"
 
 
-def work_forward(layer: Layer, symbol: str, X: np.ndarray, values: np.ndarray, W=None, b=None) -> str:
+def work_forward(layer: Layer, symbol: str, X: np.ndarray, values: np.ndarray, parameters: dict) -> str:
     """One entry of a layer's output."""
     at = chosen(values)
     if isinstance(layer, Dense):
+        W, b = parameters["W"], parameters.get("b")
         return products(symbol, at, X[at[0]], W[:, at[1]], None if b is None else b[at[1]], values[at])
     if isinstance(layer, ActivationLayer):
         return f"{entry(symbol, at)} = {label(layer)}({number(X[at])}) = {number(values[at])}"

@@ -42,6 +42,7 @@ def explained(network, x, y, optimizer, sample_weight, training, masks, image_sh
             exact = walk
             if twin.dtype != "float64":
                 exact = Walk(twin.to(twin.backend, dtype="float64"), x, y, sample_weight, masks)
+                exact.back()
             told.checks.extend(analysis.check_entries(walk, exact, _slope_names(twin, names), seed))
         told.update.extend(update.take(walk))
         object.__setattr__(told, "loss_after", walk.loss_from())
@@ -103,7 +104,7 @@ def _steps(walk: Walk, names) -> tuple[list[Step], list[Step], list[Step]]:
         if isinstance(layer, Dropout) and cache is not None:
             drawn = f"M = 0 with probability {layer.rate:g}, else 1 / {1.0 - layer.rate:g}"
             forward.append(Step("forward", i, name, "M", drawn, walk.joined([c[i] for c in walk.caches])))
-        worked = formulas.work_forward(layer, symbol, values[i], values[i + 1], **parameters[i])
+        worked = formulas.work_forward(layer, symbol, values[i], values[i + 1], parameters[i])
         formula = formulas.forward_formula(layer, cache)
         forward.append(Step("forward", i, name, symbol, formula, values[i + 1], worked))
 

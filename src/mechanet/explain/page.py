@@ -4,7 +4,8 @@ import numpy as np
 
 from mechanet import notebook
 from mechanet.explain import terminal
-from mechanet.explain.tree import Contribution, Step, Tree
+from mechanet.explain.tree import ROUNDED, Contribution, Step, Tree
+from mechanet.gradcheck import OK, WRONG
 
 CELLS = 64  # entries of an array that is written out
 PIXELS = 48  # the longest side of the picture of a larger one
@@ -227,7 +228,8 @@ def _checks(told: Tree) -> str:
     columns, rows = terminal.checks_table(told)
     if not rows:
         return ""
-    marks = {"ok": '<span class="ok">✓ ok</span>', "WRONG": '<span class="wrong">✗ WRONG</span>'}
+    marks = {verdict: f'<span class="ok">✓ {verdict}</span>' for verdict in (OK, ROUNDED)}
+    marks[WRONG] = f'<span class="wrong">✗ {WRONG}</span>'
     cells = [[*map(notebook.text, row[:-1]), marks.get(row[-1], row[-1])] for row in rows]
     table = notebook.table(columns, cells, numeric=[2, 3, 4])
     return f'<h2>Gradient check: backward against numerical slopes</h2><div class="card scroll">{table}</div>'

@@ -1,8 +1,11 @@
 """An explanation for a terminal: as plain text, or with rich's colours and tables."""
 
+from collections import Counter
+
 import numpy as np
 
-from mechanet.explain.tree import Step, Summary, Tree
+from mechanet.explain.tree import ROUNDED, Step, Summary, Tree
+from mechanet.gradcheck import KINK, SMALL, WRONG
 
 WHOLE = 40  # entries of an array that is printed whole
 ROWS = 8  # of the batch whose predictions are listed
@@ -57,13 +60,12 @@ def predictions_table(told: Tree) -> tuple[list[str], list[list[str]]]:
 
 
 def checks_table(told: Tree) -> tuple[list[str], list[list[str]]]:
-    columns = ["layer", "entry", "backward says", "(L(q+h) - L(q-h)) / 2h", "error", ""]
+    columns = ["layer", "entry", "backward says", "slope of L", "error", ""]
     rows = []
     for c in told.checks:
         layer = "input" if c.layer is None else str(c.layer)
         at = f"{c.symbol}[{', '.join(map(str, c.index))}]"
-        verdict = "ok" if c.passed else "at a kink" if c.kink else "WRONG"
-        rows.append([layer, at, f"{c.analytic:+.9e}", f"{c.numerical:+.9e}", f"{c.error:.1e}", verdict])
+        rows.append([layer, at, f"{c.analytic:+.9e}", f"{c.numerical:+.9e}", f"{c.error:.1e}", c.verdict])
     return columns, rows
 
 
@@ -90,9 +92,10 @@ def summary_line(told: Tree) -> str:
     after = f"loss {told.loss_before:.9g}, after the update {told.loss_after:.9g}"
     if not told.checks:
         return after
-    right, kinks = sum(c.passed for c in told.checks), sum(c.kink for c in told.checks)
-    beside = f", {kinks} at a kink" if kinks else ""
-    return f"{after}; {right} of {len(told.checks)} gradient entries checked are right{beside}"
+    right, counts = sum(c.passed for c in told.checks), Counter(c.verdict for c in told.checks)
+    labels = {ROUNDED: "of them in float64 alone", WRONG: WRONG, KINK: KINK, SMALL: SMALL}
+    others = "".join(f", {counts[verdict]} {label}" for verdict, label in labels.items() if counts[verdict])
+    return f"{after}; {right} of {len(told.checks)} gradient entries checked are right{others}"
 
 
 def text(told: Tree) -> str:
@@ -159,8 +162,10 @@ def rich_view(told: Tree):
         for column in columns:
             table.add_column(column)
         for row in rows:
-            style = "bold red" if row[-1] == "WRONG" else ""
+            style = "bold red" if row[-1] == WRONG else ""
             table.add_row(*map(Text, row), style=style)
         parts.append(table)
-    parts.append(Text(summary_line(told), style="bold green" if told.passed else "bold red"))
+    wrong = any(c.verdict == WRONG for c in told.checks)
+    style = "bold red" if wrong else "bold green" if told.passed else "bold yellow"
+    parts.append(Text(summary_line(told), style=style))
     return Group(*parts)

@@ -45,6 +45,8 @@ def network(net, x=None, *, classes=None, ax=None) -> Any:
     Figure
         Solid edges are positive weights and dashed ones negative, wider and darker the larger they are, relative
         to the largest of their layer. Of a layer with more than 12 units the first six and the last six are drawn.
+        Of rows with more than one axis, such as images, the units are those of the last axis, and their values the
+        means over the others; a layer whose weights serve many places has no edges, and says so.
     """
     columns = _columns(net, x)
     shape = canvas.image_shape(net)
@@ -96,11 +98,14 @@ def _columns(net, x) -> list[Column]:
         kinds = [layer for layer in net.layers[i:end] if layer.parameters or isinstance(layer, ActivationLayer)]
         title = "\n".join(type(layer).__name__ for layer in kinds)
         last = i + max(k for k, layer in enumerate(net.layers[i:end]) if layer in kinds)
-        shown = values[last + 1][0] if values else None
+        *places, units = net.layers[last].output_shape
+        shown = values[last + 1][0].reshape(-1, units).mean(axis=0) if values else None
+        if places:
+            title += f"\nmean over {' × '.join(map(str, places))}"
         if values and end == len(net.layers):
             shown = canvas.host(net.loss.link(np, values[-1]))[0]
             title += f"\n{net.loss.link.__name__}" if net.loss.link.__name__ != "identity" else ""
-        columns.append(_column(title, net.layers[i].units, shown, i))
+        columns.append(_column(title, units, shown, i))
     return columns
 
 
@@ -119,7 +124,11 @@ def _edges(net, ax, before: Column, after: Column, at: int) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.colors import to_rgba
 
-    W = canvas.host(net.layers[after.layer].W)[np.ix_(before.index, after.index)]
+    W = canvas.host(net.layers[after.layer].W)
+    if W.shape != (before.units, after.units):  # the same weights serve many places
+        ax.text(at - 0.5, 0.0, "no edges:\nweights of\nmany places", ha="center", va="center", fontsize=7)
+        return
+    W = W[np.ix_(before.index, after.index)]
     strength = np.abs(W) / (np.abs(W).max() or 1.0)
     for sign, colour, dash in ((1, canvas.POSITIVE, "solid"), (-1, canvas.NEGATIVE, (0, (4, 2)))):
         rows, columns = np.nonzero(W * sign > 0)

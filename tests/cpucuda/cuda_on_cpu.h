@@ -1,10 +1,4 @@
-// The CUDA execution model on one CPU thread, for kernel sources compiled by g++.
-//
-// Blocks run one after another; the threads of a block run in turn. Where the source has a barrier or a
-// shuffle, every thread is a fiber with a stack of its own and a barrier hands over to the next one, so that
-// nothing passes a barrier before all have reached it. CPUCUDA_REVERSE=1 runs blocks and threads backwards:
-// a kernel whose result depends on the order shows itself.
-#pragma once
+// The language of CUDA for kernel sources compiled by g++; it stands before each, after execution.h.
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -15,14 +9,15 @@
 #include <limits>
 #include <math.h>
 #include <utility>
-#include <vector>
 
 // ---- the language
 
-struct emu_uint3 { unsigned x, y, z; };
-static emu_uint3 threadIdx, blockIdx, blockDim, gridDim;
+static EmuThread emu;  // the one that is running
 static const int warpSize = 32;
-static char* emu_dynamic_shared;  // what `extern __shared__` points to
+#define threadIdx emu.thread
+#define blockIdx emu.block
+#define blockDim emu.block_size
+#define gridDim emu.grid_size
 
 #define __global__
 #define __device__
@@ -100,35 +95,6 @@ template <class T, class U, class V> static inline T atomicCAS(T* p, U expected,
   return old;
 }
 
-// ---- fibers: a thread of a block that can stop at a barrier
-
-enum EmuWait { RUNNING, AT_BLOCK_BARRIER, AT_WARP_BARRIER };
-struct EmuFiber { void* stack; bool done; EmuWait wait; emu_uint3 thread; };
-static std::vector<EmuFiber> emu_fibers;
-static void* emu_scheduler;  // the stack of the loop in emu_run_fibers
-static size_t emu_current;
-static void (*emu_body)(void*);
-static void* emu_argument;
-static const size_t EMU_STACK_BYTES = 32768;
-
-// Saves the registers a call must keep (System V, x86-64), then the stack pointer in *from; goes on at `to`.
-extern "C" __attribute__((visibility("hidden"))) void emu_switch(void** from, void* to);
-asm(".text\n.hidden emu_switch\n.globl emu_switch\nemu_switch:\n"
-    "push %rbp\npush %rbx\npush %r12\npush %r13\npush %r14\npush %r15\n"
-    "mov %rsp,(%rdi)\nmov %rsi,%rsp\n"
-    "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbx\npop %rbp\nret\n");
-
-__attribute__((noinline)) static void emu_wait(EmuWait at) {
-  emu_fibers[emu_current].wait = at;
-  emu_switch(&emu_fibers[emu_current].stack, emu_scheduler);
-}
-static void emu_fiber_main() {
-  emu_body(emu_argument);
-  emu_fibers[emu_current].done = true;
-  emu_wait(RUNNING);
-  abort();  // a finished fiber is never run again
-}
-
 #define __syncthreads() emu_wait(AT_BLOCK_BARRIER)
 static inline void __syncwarp(unsigned = 0xffffffffu) { emu_wait(AT_WARP_BARRIER); }
 static inline unsigned emu_thread_number() {
@@ -159,55 +125,6 @@ template <class T> static inline T __shfl_xor_sync(unsigned, T v, int mask) {
 
 // ---- the launch
 
-static const bool emu_reversed = getenv("CPUCUDA_REVERSE") != nullptr;
-static inline unsigned emu_turn(unsigned i, unsigned n) { return emu_reversed ? n - 1 - i : i; }
-static inline emu_uint3 emu_index(unsigned i, const emu_uint3& size) {
-  return {i % size.x, i / size.x % size.y, i / size.x / size.y};
-}
-
-static bool emu_release(size_t begin, size_t end, EmuWait barrier) {  // true if all the living wait there
-  size_t living = 0, waiting = 0;
-  for (size_t i = begin; i < end; i++) {
-    living += !emu_fibers[i].done;
-    waiting += !emu_fibers[i].done && emu_fibers[i].wait == barrier;
-  }
-  if (!living || waiting != living) return false;
-  for (size_t i = begin; i < end; i++) emu_fibers[i].wait = RUNNING;
-  return true;
-}
-static void emu_run_fibers(unsigned n) {
-  static std::vector<char> stacks;
-  if (stacks.size() < EMU_STACK_BYTES * n + 64) stacks.resize(EMU_STACK_BYTES * n + 64);
-  uintptr_t base = ((uintptr_t)stacks.data() + 63) / 64 * 64;
-  emu_fibers.resize(n);
-  for (unsigned i = 0; i < n; i++) {
-    void** top = (void**)(base + EMU_STACK_BYTES * (i + 1));
-    *--top = nullptr;
-    *--top = (void*)emu_fiber_main;             // where the first switch returns to
-    for (int r = 0; r < 6; r++) *--top = nullptr;  // the six registers it pops
-    emu_fibers[i] = {top, false, RUNNING, emu_index(i, blockDim)};
-  }
-  for (bool living = true, moved; living;) {
-    living = moved = false;
-    for (unsigned i = 0; i < n; i++) {
-      emu_current = emu_turn(i, n);
-      EmuFiber& fiber = emu_fibers[emu_current];
-      if (fiber.done || fiber.wait != RUNNING) continue;
-      threadIdx = fiber.thread;
-      emu_switch(&emu_scheduler, fiber.stack);
-      moved = true;
-    }
-    for (unsigned warp = 0; warp < n; warp += 32)
-      moved |= emu_release(warp, warp + 32 < n ? warp + 32 : n, AT_WARP_BARRIER);
-    moved |= emu_release(0, n, AT_BLOCK_BARRIER);
-    for (auto& fiber : emu_fibers) living |= !fiber.done;
-    if (living && !moved) {
-      fprintf(stderr, "cpucuda: barrier deadlock (divergent __syncthreads or __syncwarp)\n");
-      abort();
-    }
-  }
-}
-
 // A kernel and its arguments, as the driver passes them: an array of pointers to the values.
 template <class... A> struct EmuCall {
   void (*kernel)(A...);
@@ -215,25 +132,7 @@ template <class... A> struct EmuCall {
   template <size_t... I> void apply(std::index_sequence<I...>) { kernel(*(A*)values[I]...); }
   static void run(void* self) { ((EmuCall*)self)->apply(std::index_sequence_for<A...>{}); }
 };
-// sizes: grid x y z, block x y z, bytes of dynamic shared memory
-template <class... A> static void emu_launch(bool fibers, void (*kernel)(A...), const unsigned* sizes, void** values) {
+template <class... A> static void emu_launch(bool has_barriers, void (*kernel)(A...), const unsigned* sizes, void** values) {
   EmuCall<A...> call{kernel, values};
-  gridDim = {sizes[0], sizes[1], sizes[2]};
-  blockDim = {sizes[3], sizes[4], sizes[5]};
-  emu_body = &EmuCall<A...>::run;
-  emu_argument = &call;
-  unsigned blocks = gridDim.x * gridDim.y * gridDim.z, threads = blockDim.x * blockDim.y * blockDim.z;
-  emu_dynamic_shared = (char*)malloc(sizes[6]);
-  for (unsigned b = 0; b < blocks; b++) {
-    blockIdx = emu_index(emu_turn(b, blocks), gridDim);
-    if (fibers) {
-      emu_run_fibers(threads);
-      continue;
-    }
-    for (unsigned t = 0; t < threads; t++) {
-      threadIdx = emu_index(emu_turn(t, threads), blockDim);
-      emu_body(emu_argument);
-    }
-  }
-  free(emu_dynamic_shared);
+  emu_run(&emu, has_barriers, &EmuCall<A...>::run, &call, sizes);
 }

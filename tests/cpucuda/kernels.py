@@ -9,14 +9,14 @@ from cpucuda.libraries import HERE, cache, compile_once, digest, run
 
 FLAGS = ["g++", "-O1", "-w", "-std=c++17", "-shared", "-fPIC", "-fpermissive", "-fno-strict-aliasing"]
 ASAN_FLAGS = ["-g", "-fno-omit-frame-pointer", "-fsanitize=address"]
-EMULATION = (HERE / "cuda_on_cpu.h").read_text()
+EMULATION = "\n".join((HERE / name).read_text() for name in ("execution.h", "cuda_on_cpu.h"))
 # What CuPy puts at the head of every kernel that it generates itself.
 CUPY_HEADERS = "".join(
     f"#include <cupy/{name}>\n" for name in ("complex.cuh", "carray.cuh", "atomics.cuh", "math_constants.h")
 )
 ENTRY = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(')
 DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+([\w:<> ]+?)\s+(\w+)\s*\[\s*\]\s*;")
-NEEDS_FIBERS = re.compile(r"\b__sync|\b__shfl")
+HAS_BARRIERS = re.compile(r"\b__sync|\b__shfl")
 
 
 class Compiler:
@@ -42,11 +42,11 @@ class Compiler:
         if source.startswith(CUPY_HEADERS):
             head, body = self._precompiled(include), source.removeprefix(CUPY_HEADERS)
         # Dynamic shared memory has the size of the launch; the kernel sees it as a pointer.
-        body = DYNAMIC_SHARED.sub(r"\1* \2 = (\1*)emu_dynamic_shared;", body)
+        body = DYNAMIC_SHARED.sub(r"\1* \2 = (\1*)emu.dynamic_shared;", body)
         entries = [(n, n) for n in names] + [(f"e{i}", e) for i, e in enumerate(expressions)]
         stubs = "".join(
             f'extern "C" void __emu_{name}(const unsigned* sizes, void** values) '
-            f"{{ emu_launch({int(bool(NEEDS_FIBERS.search(source)))}, &{kernel}, sizes, values); }}\n"
+            f"{{ emu_launch({int(bool(HAS_BARRIERS.search(source)))}, &{kernel}, sizes, values); }}\n"
             for name, kernel in entries
         )
         command = [*self.flags, *include, *(["-include", head] if head else [])]

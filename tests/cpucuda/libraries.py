@@ -76,7 +76,8 @@ def load() -> ctypes.CDLL:
         made = compile_once(source, [*flags, *named, *extra], f"-{soname}", soname)
         return ctypes.CDLL(str(made), mode=ctypes.RTLD_GLOBAL)
 
-    cuda = library("libcuda.so.1", (HERE / "driver.cpp").read_text(), "-I" + sysconfig.get_paths()["include"])
+    driver = "\n".join((HERE / name).read_text() for name in ("driver.cpp", "execution.h", "execution.cpp"))
+    cuda = library("libcuda.so.1", driver, "-I" + sysconfig.get_paths()["include"])
     blas = (HERE / "cublas.cpp").read_text()
     cublas = library("libcublas.so.13", with_stubs(blas, "cublas", "libcublas.so.13", 15))
     library("libcublasLt.so.13", 'extern "C" int cublasLtEmulated() { return 0; }')

@@ -6,8 +6,8 @@ They are there where the package was built with a C compiler; `mechanet.kernels`
 import contextlib
 import ctypes
 import functools
+import os
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,8 +35,9 @@ def _load(dtype: str, number: Any) -> ctypes.CDLL:
 
     OSError where they were not built, or from another text than this; AttributeError where one is missing.
     """
-    source = Path(__file__).with_suffix(".c")
-    library = ctypes.CDLL(str(source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{dtype}.so")))
+    stem = os.path.splitext(__file__)[0]
+    with open(f"{stem}.c", "rb") as source:
+        library = ctypes.CDLL(f"{stem}_{zlib.crc32(source.read()):08x}_{dtype}.so")
     kinds = {"n": ctypes.c_int64, "p": ctypes.c_void_p, "r": number, "b": ctypes.c_int}
     for name, signature in SIGNATURES.items():
         arguments, _, result = signature.partition(" ")

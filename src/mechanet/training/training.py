@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, kernels, storage
+from mechanet import checks, kernels
 from mechanet.network import Network
 from mechanet.network import file as network_file
 from mechanet.optimizers import Optimizer, clip, optimizer_from
@@ -322,6 +322,8 @@ class Training:
         OSError
             If the file cannot be written; what stood there before is left as it was.
         """
+        from mechanet import storage  # on first use, for the sake of the import
+
         storage.write(path, *training_state.describe(self))
 
     @classmethod
@@ -337,6 +339,8 @@ class Training:
         ValueError
             If it is not a whole, sound state, or does not fit the data.
         """
+        from mechanet import storage
+
         arrays, header = storage.read(path)
         try:
             training_state.check(header)

@@ -219,7 +219,6 @@ class Adam(Optimizer):
         theta -= step
 
 
-@dataclass(frozen=True)
 class AdamHat(Adam):
     """Adam with ε at the root that is not corrected: θ ← θ - α √(1 - β₂ᵗ) / (1 - β₁ᵗ) m / (√v + ε).
 

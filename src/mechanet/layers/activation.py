@@ -9,6 +9,7 @@ from mechanet.activations import ACTIVATIONS
 from mechanet.layers.base import Layer
 
 
+@dataclass
 class _Activation(Layer):
     """A = f(Z), dZ = dA ∘ f'(Z), for the pair of functions `pair`; a subclass's fields are their options."""
 
@@ -17,7 +18,7 @@ class _Activation(Layer):
 
     def options(self) -> dict[str, float]:
         """What the pair of functions takes beside the arrays."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def forward(self, X, rng=None):
         A = self.pair[0](self.xp, X, **self.options())
@@ -28,7 +29,6 @@ class _Activation(Layer):
         return self.pair[1](self.xp, dA, Z, A, **self.options())
 
 
-@dataclass
 class ReLU(_Activation):
     """A = max(Z, 0); see `mechanet.activations.relu`."""
 
@@ -62,7 +62,6 @@ class ELU(_Activation):
         self.alpha = checks.real("alpha", self.alpha, 0.0, open_low=True)
 
 
-@dataclass
 class GELU(_Activation):
     """A = ½ Z (1 + tanh(√(2/π) (Z + 0.044715 Z³))), the tanh form; see `mechanet.activations.gelu`."""
 
@@ -70,7 +69,6 @@ class GELU(_Activation):
     pair = ACTIVATIONS["gelu"]
 
 
-@dataclass
 class SiLU(_Activation):
     """A = Z σ(Z); see `mechanet.activations.silu`."""
 
@@ -78,7 +76,6 @@ class SiLU(_Activation):
     pair = ACTIVATIONS["silu"]
 
 
-@dataclass
 class Sigmoid(_Activation):
     """A = 1 / (1 + exp(-Z)); see `mechanet.activations.sigmoid`."""
 
@@ -86,7 +83,6 @@ class Sigmoid(_Activation):
     pair = ACTIVATIONS["sigmoid"]
 
 
-@dataclass
 class Tanh(_Activation):
     """A = tanh(Z); see `mechanet.activations.tanh`."""
 
@@ -94,7 +90,6 @@ class Tanh(_Activation):
     pair = ACTIVATIONS["tanh"]
 
 
-@dataclass
 class Softplus(_Activation):
     """A = log(1 + exp(Z)); see `mechanet.activations.softplus`."""
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -134,6 +135,8 @@ def _fresh(name: str, peers: list, count: int, data: str | None, quick_: bool, c
         found = once.import_time(peers, count, clock)
         rows = [[module, report.seconds(median(values))] for module, values in found.items()]
         print(report.markdown(["import", "adds to the interpreter's start"], rows), end="\n\n")
+        least = [report.seconds(min(taken)) for taken in zip(*islice(once.import_over_numpy(), 20), strict=True)]
+        print(f"Processor time, the least of 20: numpy {least[0]}, mechanet over it {least[1]}.\n")
         return found
     if name == "size":
         weights = size.sizes()

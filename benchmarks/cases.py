@@ -24,6 +24,8 @@ class Case:
         Calls in one timed round, so that a round is long enough to time.
     limits : dict of str to float
         For a peer, the largest ratio (mechanet's time over its time) that the project accepts.
+    scaled : bool
+        Whether the rows are bytes that the network scales; only mechanet looks at it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Case:
     work: str = "train"
     calls: int = 1
     limits: dict[str, float] = field(default_factory=dict)
+    scaled: bool = False
 
     @property
     def regression(self) -> bool:

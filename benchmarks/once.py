@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import memory, start
@@ -69,6 +70,23 @@ def import_time(peers: list[Peer], rounds: int, clock: str) -> dict[str, list[fl
         for module, found in seconds.items():
             found.append(_child_seconds(f"import {module}", clock) - empty)
     return seconds
+
+
+def import_over_numpy() -> Iterator[tuple[float, float]]:
+    """Processor seconds of `import numpy`, and of `import mechanet` after it, of one fresh process after another.
+
+    The least of many tells most: what else runs on the machine only ever adds.
+    """
+    code = (
+        "from time import process_time as now\n"
+        "start = now(); import numpy; between = now(); import mechanet; print(between - start, now() - between)"
+    )
+    with tempfile.TemporaryDirectory() as compiled:
+        kept = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": compiled}  # as where it is installed
+        command, environment = [sys.executable, "-c", code], variables(1) | kept
+        while True:
+            took_numpy, took_mechanet = subprocess.check_output(command, env=environment, text=True).split()
+            yield float(took_numpy), float(took_mechanet)
 
 
 def peak_memory(rows: int) -> dict[str, float]:

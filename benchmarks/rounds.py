@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from . import held_back
+from . import SOURCE, held_back
 from .cases import Case
 from .peers import Peer
 
@@ -45,9 +45,9 @@ def variables(threads: int) -> dict[str, str]:
 
 
 class Worker:
-    """A peer's process at the other end of two pipes."""
+    """A peer's process at the other end of two pipes; mechanet's code comes from the folder `source`."""
 
-    def __init__(self, peer: Peer, held_to: list[int], threads: int) -> None:
+    def __init__(self, peer: Peer, held_to: list[int], threads: int, source: Path = ROOT / "src") -> None:
         command = [sys.executable, "-m", "benchmarks.worker", peer.name, ",".join(map(str, held_to))]
         self.peer = peer
         self.process = subprocess.Popen(
@@ -56,7 +56,7 @@ class Worker:
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=variables(threads),
+            env=variables(threads) | {SOURCE: str(source)},
         )
 
     def ask(self, **request) -> dict:

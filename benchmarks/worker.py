@@ -128,6 +128,7 @@ def environment(peer) -> dict[str, object]:
         number = peer.load().mn.__version__
     return {
         "version": f"{package} {number}",
+        "described": getattr(peer.load(), "described", str)(),
         "python": platform.python_version(),
         "cores": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads(),

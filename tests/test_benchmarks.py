@@ -1,15 +1,17 @@
 """The benchmark compares like with like: every peer computes the same training, and the sums are right."""
 
 import os
+import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import data, memory, report, rounds
+from benchmarks import against, data, memory, report, rounds
 from benchmarks.cases import CASES, Case, quick
-from benchmarks.peers import PEERS, floor
+from benchmarks.peers import PEERS, floor, own
 
 FULL_BATCH = [
     Case("sgd", "", (20, 16, 10), 300, batch=None, optimizer="sgd", learning_rate=0.1),
@@ -108,6 +110,29 @@ def test_workers_take_turns_and_say_what_they_ran_on():
         assert set(result.environment["threads"].values()) == {1}
         if hasattr(os, "sched_getaffinity"):
             assert len(result.environment["cores"]) == 1
+
+
+def test_another_tree_is_run_in_turn_with_this_one(tmp_path):
+    shutil.copytree(rounds.ROOT / "src", tmp_path / "src")
+    sources = [rounds.ROOT / "src", tmp_path / "src"]
+    case = quick(against.CASE["original"])
+    results = against.beside(case, peer_named("mechanet"), sources, rounds=1, threads=1, data=None)
+    for result, source in zip(results, sources, strict=True):
+        assert result.environment["described"].startswith(f"{source / 'mechanet'}: NumPy")
+        assert len(result.rounds) == against.BLOCKS
+    assert against.cells("original", case, results)[0] == "original: 784-10-10, batch of all, sgd"
+
+
+def test_bytes_are_scaled_by_the_network():
+    case = Case("", "", (20, 16, 10), 300, batch=None, optimizer="sgd", learning_rate=0.1)
+    X, Y, _ = data.load(case, None)
+    X = np.rint(X * 255) / 255
+    trained = []
+    for scaled in (False, True):
+        model = own.Model(replace(case, scaled=scaled), X, Y, data.starting_weights(case))
+        model.epoch()
+        trained.append(np.concatenate([part.ravel() for pair in model.weights() for part in pair]))
+    np.testing.assert_allclose(*trained, atol=1e-6)
 
 
 def test_a_peer_without_the_case_is_left_out_with_its_reason():

@@ -1,27 +1,36 @@
 """mechanet, through its public face."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 import mechanet as mn
-from mechanet.backend import cpu_loops
 
 from ..cases import Case
 
 PACKAGE = "mechanet"
 
 
+def described() -> str:
+    """Where this mechanet lies, and what computes for it."""
+    return f"{Path(mn.__file__).parent}: {mn.devices()[0].description}"
+
+
 class Model:
     def __init__(self, case: Case, X, Y, weights, device: str = "cpu", threads: int | str | None = None,
                  loops: bool = True) -> None:  # fmt: skip
         if not loops:  # as where the package was built without a C compiler
+            from mechanet.backend import cpu_loops
+
             if not cpu_loops.LOOPS:
                 raise NotImplementedError("mechanet itself was built without compiled loops")
             cpu_loops.LOOPS.clear()
-        hidden = [layer for size in case.sizes[1:-1] for layer in (mn.Dense(size), mn.ReLU())]
+        layers = [layer for size in case.sizes[1:-1] for layer in (mn.Dense(size), mn.ReLU())]
+        if case.scaled:
+            X, layers = np.rint(X * 255).astype(np.uint8), [mn.Scale(1 / 255), *layers]
         self.net = mn.Network(
-            [*hidden, mn.Dense(case.sizes[-1])],
+            [*layers, mn.Dense(case.sizes[-1])],
             input_shape=(case.sizes[0],),
             loss="squared_error" if case.regression else "cross_entropy",
             dtype="float32",

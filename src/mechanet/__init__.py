@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from mechanet import initializers, losses, optimizers, schedules
 from mechanet.backend import Device, DeviceError, devices
 from mechanet.explain import explain
-from mechanet.gradcheck import check_gradients
 from mechanet.layers import (
     ELU,
     GELU,
@@ -34,12 +33,20 @@ from mechanet.training.fit import fit
 from mechanet.training.history import Epoch, History
 
 if TYPE_CHECKING:
+    from mechanet import datasets, estimators, plots
     from mechanet.explain.explanation import Explanation
+    from mechanet.gradcheck import check_gradients
 
 __version__ = "0.1.0"
 
-# Doors that need an optional library; they are opened when they are first used.
-LAZY = ("datasets", "estimators", "plots")
+# What a training can do without, and where it is: loaded when it is first used.
+LAZY = {
+    "Explanation": "explain.explanation",
+    "check_gradients": "gradcheck",
+    "datasets": "datasets",
+    "estimators": "estimators",
+    "plots": "plots",
+}
 
 __all__ = [
     "ELU",
@@ -99,8 +106,7 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name in LAZY:
-        return importlib.import_module(f"mechanet.{name}")
-    if name == "Explanation":
-        return importlib.import_module("mechanet.explain").Explanation
-    raise AttributeError(f"module 'mechanet' has no attribute {name!r}")
+    if name not in LAZY:
+        raise AttributeError(f"module 'mechanet' has no attribute {name!r}")
+    module = importlib.import_module(f"mechanet.{LAZY[name]}")
+    return module if name == LAZY[name] else getattr(module, name)

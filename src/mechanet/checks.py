@@ -1,6 +1,5 @@
 """Checks of inputs, and the one wording of errors: what was expected, what was received, what to do."""
 
-import difflib
 import math
 import operator
 from collections.abc import Iterable
@@ -16,6 +15,8 @@ def one_of(name: str, value: Any, options: Iterable[str]) -> str:
     options = sorted(options)
     if value in options:
         return value
+    import difflib  # only where something is wrong: it would slow down `import mechanet`
+
     near = difflib.get_close_matches(str(value), options, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"{name} expects one of {', '.join(options)}. Received: {name}={value!r}.{hint}")

@@ -3,8 +3,7 @@
 Everything is inline: a style, tables, SVG drawings, PNG images as data URIs. Nothing is fetched, nothing runs.
 """
 
-import base64
-import html
+import binascii
 import math
 import struct
 import zlib
@@ -36,6 +35,8 @@ STYLE = """<style>
 
 def text(value: Any) -> str:
     """Any value as HTML text."""
+    import html  # on first use: its table of entities would slow down `import mechanet`
+
     return html.escape(str(value))
 
 
@@ -84,7 +85,7 @@ def _png(levels: np.ndarray, colours: bytes, alphas: bytes = b"") -> bytes:
 
 def _image(png: bytes, shape: tuple[int, ...], height: int, label: str) -> str:
     width = max(1, round(height * shape[1] / shape[0]))
-    data = base64.b64encode(png).decode()
+    data = binascii.b2a_base64(png, newline=False).decode()
     return (
         f'<img src="data:image/png;base64,{data}" width="{width}" height="{height}" '
         f'alt="{text(label)}" title="{text(label)}">'

@@ -263,7 +263,6 @@ class Adam(Optimizer):
         return [*self.decay_formulas(), *means, self.last_formula]
 
 
-@dataclass(frozen=True)
 class AdamHat(Adam):
     """Adam with ε at the root that is not corrected: θ ← θ - α √(1 - β₂ᵗ) / (1 - β₁ᵗ) m / (√v + ε).
 

@@ -324,6 +324,17 @@ def test_after_an_error_no_new_work_begins():
 
 
 @pytest.mark.usefixtures("loops")
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_two_scales_at_the_start_both_act(dtype):
+    net = mn.Network([mn.Scale(0.5), mn.Scale(3.0), mn.Dense(1)], (2,), "squared_error", "float64")
+    net.parameters[...] = [1.0, 10.0, 7.0]  # W = (1, 10), b = 7
+    x = np.array([[2, 4], [6, 0]], dtype)
+    np.testing.assert_array_equal(net.forward(x), [[3 + 60 + 7], [9 + 7]])
+    net.loss_and_gradient(x, [69.0, 15.0])  # dZ = (1, 1) / 2
+    np.testing.assert_array_equal(net.gradient, [(3 + 9) / 2, 6 / 2, 1])
+
+
+@pytest.mark.usefixtures("loops")
 def test_scaled_rows_leave_the_data_as_it_is(rng):
     net = mn.Network([mn.Scale(0.5), mn.Dense(2)], (3,), seed=1)
     x = rng.standard_normal((4, 3)).astype("float32")

@@ -5,8 +5,8 @@ They exist if the package was built with a C compiler; `mechanet.kernels` calls 
 
 import contextlib
 import ctypes
+import os
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,9 @@ def _load(dtype: str, number: Any) -> ctypes.CDLL:
 
     OSError if they were not built, or built from another version of the source; AttributeError if one is missing.
     """
-    source = Path(__file__).with_suffix(".c")
-    library = ctypes.CDLL(str(source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{dtype}.so")))
+    stem = os.path.splitext(__file__)[0]
+    with open(f"{stem}.c", "rb") as source:
+        library = ctypes.CDLL(f"{stem}_{zlib.crc32(source.read()):08x}_{dtype}.so")
     kinds = {"n": ctypes.c_int64, "p": ctypes.c_void_p, "r": number, "b": ctypes.c_int}
     for name, signature in SIGNATURES.items():
         arguments, _, result = signature.partition(" ")

@@ -2,7 +2,6 @@
 
 import os
 import re
-import traceback
 from collections.abc import Callable
 from types import ModuleType
 
@@ -82,6 +81,8 @@ def explain(error: Exception, device: str, free_bytes: Callable[[], int], work: 
     """The error to raise in place of one that occurred on `device`, or None to leave it as it is."""
     if type(error).__name__ == "OutOfMemoryError":  # CuPy's; the host's is a plain MemoryError
         wanted = re.search(r"allocating ([\d,]+) bytes", str(error))
+        import traceback  # needed only here
+
         traceback.clear_frames(error.__traceback__)  # their arrays would stay alive as long as the error does
         return DeviceMemoryError(
             f"{device} does not have enough memory{f' for {work}' if work else ''}: "

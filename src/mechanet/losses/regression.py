@@ -13,7 +13,6 @@ def exp(xp: Namespace, Z: Array) -> Array:
     return xp.exp(Z)
 
 
-@dataclass(frozen=True)
 class SquaredError(Loss):
     """Half squared error, for regression: L = Σ_i c_i Σ_k ½ (Z - T)², dZ = c (Z - T).
 
@@ -73,7 +72,6 @@ class Huber(Loss):
         return xp.vecdot(c, xp.vecdot(Q, D - 0.5 * Q)), c[:, None] * Q
 
 
-@dataclass(frozen=True)
 class Poisson(Loss):
     """Half the Poisson deviance with the exponential as link, for counts and other targets of at least 0.
 

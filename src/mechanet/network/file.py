@@ -3,7 +3,7 @@
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, storage
+from mechanet import checks
 from mechanet.layers import chain_shapes, layer_from_config
 from mechanet.losses import loss_from_config
 
@@ -13,18 +13,24 @@ FILE_VERSION = 1
 
 def write(network, path, notes: dict[str, Any] | None = None) -> None:
     """Write a network; see `Network.save`. Notes are plain data for people, which `read` does not look at."""
+    from mechanet import storage  # here and below on first use, for the sake of the import
+
     header = {"format": FILE_FORMAT, "version": FILE_VERSION, "network": network.config()}
     storage.write(path, network.named_arrays(), header | ({"notes": notes} if notes else {}))
 
 
 def notes(path) -> dict[str, Any]:
     """The notes that stand beside a network, or none; for errors see `Network.load`."""
+    from mechanet import storage
+
     found = storage.read(path)[1].get("notes")
     return found if isinstance(found, dict) else {}
 
 
 def read(kind, path, device, xp, allow_nonfinite: bool):
     """Read a network of class `kind`; see `Network.load`."""
+    from mechanet import storage
+
     arrays, header = storage.read(path)
     if header.get("format") != FILE_FORMAT:
         raise ValueError(f"{path}: expected a file of format {FILE_FORMAT!r}. Received: {header.get('format')!r}.")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import mechanet.backend
-from mechanet import checks, storage
+from mechanet import checks
 from mechanet.network import Network
 from mechanet.network import file as network_file
 from mechanet.training.history import QUANTITIES, History
@@ -14,6 +14,13 @@ from mechanet.training.tally import Tally
 
 FILE_FORMAT = "mechanet training"
 FILE_VERSION = 3
+
+
+def save(training: Any, path: str | Path) -> None:
+    """Write a state; see `Training.save`."""
+    from mechanet import storage  # on first use, for the sake of the import
+
+    storage.write(path, *describe(training))
 
 
 def describe(training: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -59,6 +66,8 @@ def parameters_of(arrays: dict[str, Any]) -> dict[str, Any]:
 def resume(kind: type[Any], path: str | Path, x: Any, y: Any, validation: Any, sample_weight: Any,
            device: Any, xp: Any) -> Any:  # fmt: skip
     """A training of class `kind`; see `Training.resume`."""
+    from mechanet import storage  # on first use, for the sake of the import
+
     arrays, header = storage.read(path)
     try:
         _check(header)

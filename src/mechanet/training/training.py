@@ -7,7 +7,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from mechanet import checks, kernels, storage
+from mechanet import checks, kernels
 from mechanet.layers import Pass
 from mechanet.network import Network, blocks
 from mechanet.network.batch import Batch
@@ -265,7 +265,7 @@ class Training:
         May be called between epochs, or from `on_step` between two steps. The data is not part of it. OSError if
         the file cannot be written; what stood there before is left as it was.
         """
-        storage.write(path, *training_state.describe(self))
+        training_state.save(self, path)
 
     @classmethod
     def resume(cls, path: str | Path, x: Any, y: Any = None, *, validation: Any = None, sample_weight: Any = None,

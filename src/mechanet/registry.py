@@ -81,9 +81,8 @@ class Named:
         try:
             found = family.classes[checks.one_of(family.what, options.pop(family.key, None), family.classes)]
         except ValueError as error:
-            raise ValueError(
-                f"{error} A class of your own is defined, with @mechanet.register above it, before it is loaded."
-            ) from None
+            hint = "A class of your own is defined, with @mechanet.register above it, before it is loaded."
+            raise ValueError(f"{error} {hint}") from None
         try:
             made: Self = found.from_plain({name: cls._read(value) for name, value in options.items()})
         except RecursionError:

@@ -86,7 +86,10 @@ class Named:
         try:
             made: Self = found.from_plain({name: cls._read(value) for name, value in options.items()})
         except RecursionError:
-            raise ValueError(f"{family.what} expects options within options, but not hundreds deep.") from None
+            raise ValueError(
+                f"{family.what} expects options within options, but not hundreds deep. Received: {family.what} options "
+                "nested too deeply to be read."
+            ) from None
         return made
 
     @classmethod

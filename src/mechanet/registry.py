@@ -87,8 +87,8 @@ class Named:
             made: Self = found.from_plain({name: cls._read(value) for name, value in options.items()})
         except RecursionError:
             raise ValueError(
-                f"{family.what} expects options within options, but not hundreds deep. Received: {family.what} options "
-                "nested too deeply to be read."
+                f"{family.what} expects options within options, but not hundreds deep. "
+                "Received: options nested too deeply to be read."
             ) from None
         return made
 

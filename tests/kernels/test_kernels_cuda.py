@@ -38,7 +38,7 @@ def close(got, expected, dtype, scale=1.0):
 def bound(layer, backend, n, **arrays):
     """The layer on `backend`, with n columns in and the arrays as its parameters."""
     gradients = {name: backend.xp.empty_like(value) for name, value in arrays.items()}
-    return layer.bind(backend, (n,), arrays, gradients)
+    return layer.bind(backend, (n,), layers.Views(arrays, gradients, {}, {}))
 
 
 @pytest.mark.parametrize("name", [*ACTIVATIONS, ""])
@@ -190,7 +190,7 @@ def test_clipping(cuda, dtype, rng, size, limit):
 def test_gather_of_a_batch(cuda, dtype, rng, columns, data, scaled, order):
     X = np.asarray(rng.integers(0, 256, (50, columns)).astype(data), order=order)
     rows = rng.integers(0, 50, 33)
-    gather = layers.Gather(np.dtype(dtype)).bind(cuda, (columns,), {}, {})
+    gather = layers.Gather(np.dtype(dtype)).bind(cuda, (columns,), layers.Views({}, {}, {}, {}))
     (step,) = kernels.steps(cuda, (gather, layers.Scale(1 / 255)) if scaled else (gather,))
     factor = 1 / 255 if scaled else 1.0
     on_device = cuda.asarray(X) if order == "C" else cuda.asarray(X.T).T

@@ -1,7 +1,7 @@
 """scikit-learn estimators: `MLPClassifier` and `MLPRegressor`, with a device and options that theirs lack.
 
 The parameters, the fitted attributes and their meaning are those of `sklearn.neural_network`; the network and the
-training underneath are mechanet's own. Needs scikit-learn 1.6 or newer: ``pip install 'mechanet[sklearn]'``.
+training underneath are mechanet's own. Needs scikit-learn 1.7 or newer: ``pip install 'mechanet[sklearn]'``.
 """
 
 from sklearn.base import is_classifier

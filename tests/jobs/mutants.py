@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -90,7 +91,7 @@ def copy(root: Path, to: Path) -> Path:
 
 
 def build(tree: Path) -> bool:
-    """Compile the loops as the build hook does; False where there is no hook, no compiler, or no sense in the text."""
+    """Compile the loops with the build hook's flags; False where there is no hook, no compiler, no sense in the text."""
     if not (tree / ".hatch_build.py").exists():
         return False
     for old in tree.glob("src/**/*.so"):
@@ -99,13 +100,14 @@ def build(tree: Path) -> bool:
     interface.BuildHookInterface = object
     with mock.patch.dict(sys.modules, {interface.__name__: interface}):
         spec = importlib.util.spec_from_file_location("hatch_build", tree / ".hatch_build.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    hook = module.Loops()
-    hook.root = str(tree)
+        hook = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(hook)
+    source, compiler = tree / hook.SOURCE, os.environ.get("CC", "cc").split()
     try:
         for real, name in (("float", "float32"), ("double", "float64")):
-            hook.compile(real, name)
+            library = source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{name}.so")
+            command = [*compiler, *hook.FLAGS, f"-Dreal={real}", str(source), "-o", str(library), "-lm"]
+            subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return True

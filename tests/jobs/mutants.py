@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -90,7 +91,7 @@ def copy(root: Path, to: Path) -> Path:
 
 
 def build(tree: Path) -> bool:
-    """Compile the loops as the build hook does; False where there is no hook, no compiler, or no sense in the text."""
+    """Compile the loops with the build hook's flags; False where there is no hook, no compiler, no sense in the text."""
     if not (tree / ".hatch_build.py").exists():
         return False
     for old in tree.glob("src/**/*.so"):
@@ -99,13 +100,14 @@ def build(tree: Path) -> bool:
     interface.BuildHookInterface = object
     with mock.patch.dict(sys.modules, {interface.__name__: interface}):
         spec = importlib.util.spec_from_file_location("hatch_build", tree / ".hatch_build.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    hook = module.Loops()
-    hook.root = str(tree)
+        hook = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(hook)
+    source, compiler = tree / hook.SOURCE, os.environ.get("CC", "cc").split()
     try:
         for real, name in (("float", "float32"), ("double", "float64")):
-            hook.compile(real, name)
+            library = source.with_name(f"cpu_loops_{zlib.crc32(source.read_bytes()):08x}_{name}.so")
+            command = [*compiler, *hook.FLAGS, f"-Dreal={real}", str(source), "-o", str(library), "-lm"]
+            subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
@@ -142,13 +144,13 @@ class Suite:
             self.seconds[report["test"]] = self.seconds.get(report["test"], 0.0) + report.get("seconds", 0.0)
         self.failing = sorted({report["test"] for report in reports if report.get("outcome") == "failed"})
 
-    def first_failure(self, tree: Path, tests: list[str], options=(), without=()) -> str | None:
+    def first_failure(self, tree: Path, tests: list[str], without=()) -> str | None:
         """The first of `tests` that fails, or in which pytest ends, or None."""
         if not tests:
             return None
         timeout = 10 * LIMIT + 10 * sum(t for test, t in self.seconds.items() if test.partition("::")[0] in tests)
         left_out = [f"--deselect={test}" for test in (*self.failing, *without)]
-        reports, code = self._reports(tree, tests, ["-x", *left_out, *options], timeout, LIMIT)
+        reports, code = self._reports(tree, tests, ["-x", *left_out], timeout, LIMIT)
         for report in reports:
             if report.get("outcome") == "failed":
                 return report["test"]
@@ -202,20 +204,17 @@ def try_out(mutant: dict, tree: Path, clean: Path, suite: Suite) -> dict:
     end = mutant["start"] + len(mutant["before"].encode())
     assert before[mutant["start"] : end].decode() == mutant["before"]
     own = room(mutant["file"], suite.files)
-    stages = [(own, ()), ([test for test in suite.files if test not in own], ())]
-    if "cuda" in path.stem:  # what needs a GPU, on the emulated one
-        stages.insert(1, ([test for test in suite.files if test.startswith(("tests/backend", "tests/kernels"))],
-                          ("--emulate-cuda",)))  # fmt: skip
+    others = [test for test in suite.files if test not in own]
     try:
         path.write_bytes(before[: mutant["start"]] + mutant["after"].encode() + before[end:])
         if path.suffix == ".py":
             Path(importlib.util.cache_from_source(path)).unlink(missing_ok=True)
         elif not build(tree):
             return mutant | {"result": "does not compile"}
-        for tests, options in stages:
+        for tests in (own, others):
             without: list[str] = []
-            while test := suite.first_failure(tree, tests, options, without):
-                if "::" in test and suite.first_failure(clean, [test], options):
+            while test := suite.first_failure(tree, tests, without):
+                if "::" in test and suite.first_failure(clean, [test]):
                     without.append(test)
                 else:
                     return mutant | {"result": "killed", "by": test}

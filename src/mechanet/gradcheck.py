@@ -120,9 +120,8 @@ def compare(analytic: float, loss_along: Callable[[float], float], step: float, 
     found = _judge(analytic, slope, tolerance, size)
     if found.verdict == WRONG:  # no coincidence, if other steps say so too
         other = slope_of(loss_along, 0.6 * step, rounding, 0.01 * tolerance)
-        spread = max(slope.spread, other.spread) + abs(slope.value - other.value)
-        slope = Slope(slope.value, spread, max(slope.noise, other.noise))
-        found = _judge(analytic, slope, tolerance, size)
+        apart, better = abs(slope.value - other.value), min(slope, other, key=lambda one: one.doubt)
+        found = _judge(analytic, better._replace(spread=max(better.spread, apart)), tolerance, size)
     return found
 
 

@@ -240,7 +240,8 @@ def check_gradients(network: Network, x, y, sample_weight=None, *, directions: i
     Notes
     -----
     The gradients of a network that has learned can be smaller than the rounding of its loss lets differences show.
-    Such a check is "too small to tell": neither right nor wrong. Rows that the network gets wrong tell more.
+    Such a check is "too small to tell": neither right nor wrong. Rows that the network gets wrong tell more. A
+    report of nothing else, as of a network whose units are all off, is false: nothing in it was shown to be right.
     """
     checks.integer("directions", directions)
     report = GradientReport(checks.real("tolerance", tolerance, 0.0, open_low=True))

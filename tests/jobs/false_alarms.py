@@ -90,10 +90,10 @@ def batch(x, y, rng):
 def count(counts, right, faulty):
     """Count the verdicts on right gradients, and on those with a fault where there was one to tell."""
     counts["batches"] += 1
-    counts["false alarms"] += any(check.verdict == "WRONG" for check in right)
+    counts["false alarms"] += any(check.verdict == "WRONG" for check in right.values())
     counts["checks"] += len(right)
-    counts.update(check.verdict for check in right)
-    faults = [bad for good, bad in zip(right, faulty, strict=True) if good.passed and good.analytic != 0.0]
+    counts.update(check.verdict for check in right.values())
+    faults = [faulty[key] for key, check in right.items() if check.passed and check.analytic and key in faulty]
     counts["faults"] += len(faults)
     counts["faults found"] += sum(check.verdict == "WRONG" for check in faults)
 
@@ -105,21 +105,23 @@ def checked(net, x, y, rng, counts):
         "dropout_seed": int(rng.integers(99)) if rng.random() < 0.3 else None,
         "seed": int(rng.integers(99)),
     }
-    count(counts, *(mn.check_gradients(n, x, y, weights, **options).checks for n in (net, with_fault(net))))
+    reports = (mn.check_gradients(n, x, y, weights, **options) for n in (net, with_fault(net)))
+    count(counts, *({check.name: check for check in report.checks} for report in reports))
 
 
 def explained(net, x, y, rng, counts):
     """Explain a batch."""
     x, y, weights = batch(x, y, rng)
     options = {"masks": (1, 1, 1) if rng.random() < 0.3 else None, "seed": int(rng.integers(99))}
-    count(counts, *(mn.explain(n, x, y, sample_weight=weights, **options).checks for n in (net, with_fault(net))))
+    told = (mn.explain(n, x, y, sample_weight=weights, **options) for n in (net, with_fault(net)))
+    count(counts, *({(check.layer, check.symbol, check.index): check for check in one.checks} for one in told))
 
 
 def run(checks, seed, kinds=KINDS, every=10):
     """Check so many batches in all; the counts of the checks and of the explanations."""
-    rng = np.random.default_rng(seed)
     found = {"check_gradients": Counter(), "explain": Counter()}
     for number, kind in enumerate(kinds):
+        rng = np.random.default_rng((seed, number))
         learned = trained(*kind, number=number + number // 4 + seed)
         for i in range(-(-checks // len(kinds))):
             checked(*learned, rng, found["check_gradients"])

@@ -40,7 +40,9 @@ def problems(draw, dtypes=("float32", "float64")):
 def test_gradients_of_any_network_agree_with_differences(problem):
     net, x, y = problem
     report = mn.check_gradients(net, x, y, directions=1, tolerance=1e-5)
-    assert report, str(report)
+    # A network all of whose ReLUs are off has a loss that nothing moves: there is nothing to tell.
+    dead = all(check.analytic == check.numerical == 0.0 and check.verdict != "WRONG" for check in report.checks)
+    assert report or dead, str(report)
 
 
 @quick

@@ -46,7 +46,7 @@ def network(net, x=None, *, classes=None, ax=None) -> Any:
         Solid edges are positive weights and dashed ones negative, wider and darker the larger they are, relative
         to the largest of their layer. Of a layer with more than 12 units the first six and the last six are drawn.
         Of rows with more than one axis, such as images, the units are those of the last axis, and their values the
-        means over the others; a layer whose weights serve many places has no edges, and says so.
+        means over the others; where W does not connect the nodes that are drawn there are no edges, and it says so.
     """
     columns = _columns(net, x)
     shape = canvas.image_shape(net)
@@ -125,8 +125,10 @@ def _edges(net, ax, before: Column, after: Column, at: int) -> None:
     from matplotlib.colors import to_rgba
 
     W = canvas.host(net.layers[after.layer].W)
-    if W.shape != (before.units, after.units):  # the same weights serve many places
-        ax.text(at - 0.5, 0.0, "no edges:\nweights of\nmany places", ha="center", va="center", fontsize=7)
+    if W.shape != (before.units, after.units):  # one node stands for a unit at many places
+        ax.text(
+            at - 0.5, 0.0, f"no edges:\nW is {W.shape[0]:,} × {W.shape[1]:,}", ha="center", va="center", fontsize=7
+        )
         return
     W = W[np.ix_(before.index, after.index)]
     strength = np.abs(W) / (np.abs(W).max() or 1.0)

@@ -169,3 +169,14 @@ def _registered_classes_are_forgotten():
     for family, classes in zip(families, before, strict=True):
         family.classes.clear()
         family.classes.update(classes)
+
+
+@pytest.fixture(params=["with loops", "NumPy alone"])
+def loops(request, monkeypatch):
+    """Both: the loops that a C compiler made, and what there is without one."""
+    from mechanet.backend import cpu_loops
+
+    if request.param == "NumPy alone":
+        monkeypatch.setattr(cpu_loops, "LOOPS", {})
+    elif not cpu_loops.LOOPS:
+        pytest.skip("the package was built without a C compiler")

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 import mechanet as mn
-from mechanet.backend import cpu_loops
 from mechanet.initializers import HeNormal, Initializer, Zeros
 from mechanet.layers import ActivationLayer, Composite, Parameter, Statistic
 from mechanet.schedules import Schedule
@@ -217,14 +216,6 @@ USED = {
 def used(request):
     mn.register(request.param)
     return USED[request.param]
-
-
-@pytest.fixture(params=["with loops", "NumPy alone"])
-def loops(request, monkeypatch):
-    if request.param == "NumPy alone":
-        monkeypatch.setattr(cpu_loops, "LOOPS", {})
-    elif not cpu_loops.LOOPS:
-        pytest.skip("the package was built without a C compiler")
 
 
 def data(used, place):

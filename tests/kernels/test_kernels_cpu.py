@@ -20,15 +20,6 @@ from mechanet.kernels import cpu
 from mechanet.losses import CrossEntropy, SquaredError
 
 
-@pytest.fixture(params=["with loops", "NumPy alone"])
-def loops(request, monkeypatch):
-    """Both: the loops that a C compiler made, and what there is without one."""
-    if request.param == "NumPy alone":
-        monkeypatch.setattr(cpu_loops, "LOOPS", {})
-    elif not cpu_loops.LOOPS:
-        pytest.skip("the package was built without a C compiler")
-
-
 @pytest.mark.usefixtures("loops")
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("m", "k"), [(1, 2), (7, 3), (128, 10), (1000, 33)])

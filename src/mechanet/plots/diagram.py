@@ -46,7 +46,7 @@ def network(net, x=None, *, classes=None, ax=None) -> Any:
         Solid edges are positive weights and dashed ones negative, wider and darker the larger they are, relative
         to the largest of their layer. Of a layer with more than 12 units the first six and the last six are drawn.
         Of rows with more than one axis, such as images, the units are those of the last axis, and their values the
-        means over the others; where W does not connect the nodes that are drawn there are no edges, and it says so.
+        means over the others; where W does not connect the nodes that are drawn, the place of the edges says so.
     """
     columns = _columns(net, x)
     shape = canvas.image_shape(net)
